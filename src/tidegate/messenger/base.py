@@ -1,0 +1,33 @@
+"""The bus between processes, as a port. `memory` and `redis` implement it and pass one suite of tests.
+
+Guarantee: at most once. Messages of one publisher on one channel arrive in the order in which they were published; what
+is published while the bus is away is lost, and `on_gap` says so after it is back. A process does not hear itself.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+Handler = Callable[[bytes], None]
+"""Called on the event loop for every message; must not block and must not raise."""
+
+
+class Messenger(Protocol):
+    """Carries bytes on named channels."""
+
+    async def start(self) -> None:
+        """Connect. Raises `TidegateError` SERVICE_UNAVAILABLE where the bus cannot be reached at start."""
+        ...
+
+    async def stop(self) -> None: ...
+
+    def publish(self, channel: str, message: bytes) -> None:
+        """Hand over a message; never waits. Order is kept per channel."""
+        ...
+
+    def subscribe(self, channel: str, handler: Handler) -> None:
+        """Before `start`: have `handler` called for what other processes publish on the channel."""
+        ...
+
+    def on_gap(self, handler: Callable[[], None]) -> None:
+        """Before `start`: have `handler` called after messages may have been missed."""
+        ...

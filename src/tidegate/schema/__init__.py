@@ -1,0 +1,5 @@
+"""What the database holds, as frozen values: collections, fields, relations. No I/O."""
+
+from tidegate.schema.model import Collection, Field, FieldType, Relation, RelationKind, RelationView, Schema
+
+__all__ = ["Collection", "Field", "FieldType", "Relation", "RelationKind", "RelationView", "Schema"]
