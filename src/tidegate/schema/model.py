@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
 
+CONCEALED = "**********"
+"""What is answered in place of the value of a field with the special `conceal`; a null stays null."""
+
 
 class FieldType(StrEnum):
     """The API's field types, spelled as on the wire."""
