@@ -1,0 +1,77 @@
+"""Every recorded vector is one test on each database: the answers of a real server must equal the recorded ones."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.replays import HERE, KNOWN_FAILURES, VECTORS, Replays
+from tests.support import engines
+
+SHARED = HERE.parents[2] / "shared" / "conformance"
+COPIES = [
+    path.relative_to(HERE) for path in (HERE / "conformance.py", HERE / "fixture.json", *(HERE / "vectors").iterdir())
+]
+
+
+def expectation(engine: str, vector: str) -> list[pytest.MarkDecorator]:
+    return [
+        pytest.mark.xfail(strict=True, reason=f"{row['reason']} (when it passes: remove it from known_failures.toml)")
+        for row in KNOWN_FAILURES
+        if row["vector"] == vector and engine in row.get("engines", engines.DATABASE_ENGINES)
+    ]
+
+
+@pytest.fixture(scope="session")
+def replays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replays]:
+    """The replay of all vectors of this run on the engine of the parameter."""
+    if request.param != "sqlite":
+        asyncio.run(engines.require(request.param))
+    wanted = [
+        str(item.callspec.params["vector"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.originalname == test_server_answers_as_recorded.__name__
+        and item.callspec.params["replays"] == request.param
+    ]
+    running = Replays(request.param, wanted, tmp_path_factory.mktemp("replays"))
+    yield running
+    running.close()
+
+
+@pytest.mark.xdist_group("conformance")
+@pytest.mark.parametrize(
+    ("replays", "vector"),
+    [
+        pytest.param(engine, vector, id=f"{engine}-{vector}", marks=expectation(engine, vector))
+        for engine in engines.DATABASE_ENGINES
+        for vector in VECTORS
+    ],
+    indirect=["replays"],
+)
+def test_server_answers_as_recorded(replays: Replays, vector: str, request: pytest.FixtureRequest) -> None:
+    problems, log = replays.outcome(vector)
+    if problems:
+        request.node.add_report_section("call", "server log", log[-6000:])
+    assert not problems, "\n".join(problems)
+
+
+def test_list_of_known_failures_names_vectors_once() -> None:
+    named = Counter(row["vector"] for row in KNOWN_FAILURES)
+    assert set(named) <= set(VECTORS)
+    assert [vector for vector, times in named.items() if times > 1] == []
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the originals of the vectors are not beside this checkout")
+@pytest.mark.parametrize("copy", COPIES, ids=str)
+def test_copy_equals_its_original(copy: Path) -> None:
+    assert (HERE / copy).read_bytes() == (SHARED / copy).read_bytes(), f"{copy} differs from {SHARED / copy}"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the originals of the vectors are not beside this checkout")
+def test_every_original_has_its_copy() -> None:
+    assert {path.name for path in (SHARED / "vectors").iterdir()} == {
+        path.name for path in (HERE / "vectors").iterdir()
+    }
