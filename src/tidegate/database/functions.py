@@ -1,0 +1,77 @@
+"""Functions of a column that engines spell differently, with the same meaning on all of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from tidegate.database.capabilities import Capabilities
+
+DatePart = Literal["year", "month", "week", "day", "weekday", "hour", "minute", "second"]
+"""`week` is the ISO 8601 week (1 to 53), `weekday` counts from Sunday (0)."""
+
+
+def date_part(part: DatePart, column: sa.ColumnElement[Any], capabilities: Capabilities) -> sa.ColumnElement[int]:
+    """A part of a `date`, `time`, `dateTime` or `timestamp` column, in UTC, as an integer."""
+    return sa.cast(_DATE_PARTS[capabilities.dialect](part, column), sa.Integer)
+
+
+def json_length(column: sa.ColumnElement[Any], capabilities: Capabilities) -> sa.ColumnElement[int]:
+    """How many elements the array in a `json` column has; NULL for NULL, 0 for what is no array."""
+    text = sa.cast(column, sa.Text) if capabilities.dialect == "postgresql" else sa.type_coerce(column, sa.Text)
+    if capabilities.dialect == "sqlite":
+        return sa.func.json_array_length(text, type_=sa.Integer)
+    if capabilities.dialect == "mysql":
+        is_array = sa.func.json_type(text) == "ARRAY"
+        length = sa.func.json_length(text, type_=sa.Integer)
+    else:
+        document = sa.cast(text, postgresql.JSONB)
+        is_array = sa.func.jsonb_typeof(document) == "array"
+        length = sa.func.jsonb_array_length(document, type_=sa.Integer)
+    return sa.case((text.is_(None), sa.null()), (is_array, length), else_=0)
+
+
+def _postgresql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.extract("dow" if part == "weekday" else part, column)
+
+
+def _mysql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    if part == "week":
+        return sa.func.week(column, sa.literal_column("3"))  # mode 3: ISO 8601
+    if part == "weekday":
+        return sa.func.dayofweek(column) - sa.literal_column("1")
+    return sa.extract(part, column)
+
+
+_SQLITE_FORMATS: Mapping[DatePart, str] = {
+    "year": "%Y",
+    "month": "%m",
+    "day": "%d",
+    "weekday": "%w",
+    "hour": "%H",
+    "minute": "%M",
+    "second": "%S",
+}
+
+
+def _sqlite_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Columns hold milliseconds or texts; see `database.types`."""
+    stored = sa.type_coerce(column, sa.Text)
+    moment = sa.case(
+        (sa.func.typeof(stored) == "text", sa.func.datetime(stored)),
+        else_=sa.func.datetime(sa.type_coerce(column, sa.Integer) / sa.literal_column("1000.0"), "unixepoch"),
+    )
+    if part == "week":
+        # The ISO week is that of the week's Thursday: its day in the year tells how many weeks came before.
+        thursday = sa.func.date(moment, "-3 days", "weekday 4")
+        day = sa.cast(sa.func.strftime("%j", thursday), sa.Integer)
+        return (day - sa.literal_column("1")).op("/")(sa.literal_column("7")) + sa.literal_column("1")
+    return sa.func.strftime(_SQLITE_FORMATS[part], moment)
+
+
+_DATE_PARTS: Mapping[str, Callable[[DatePart, sa.ColumnElement[Any]], sa.ColumnElement[Any]]] = {
+    "postgresql": _postgresql_part,
+    "mysql": _mysql_part,
+    "sqlite": _sqlite_part,
+}
