@@ -1,0 +1,89 @@
+"""What leaves over HTTP: `{"data": …}` or `{"errors": [{"message", "extensions": {…, "code"}}]}`, as JSON.
+
+`ErrorEdge` is the only place where an exception becomes an answer. A `TidegateError` is the client's to read; anything
+else is our fault, is logged with its stack and tells the client nothing.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tidegate.errors import InvalidPayload, TidegateError
+
+log = logging.getLogger(__name__)
+
+
+def encode(value: object) -> bytes:
+    """JSON for API values, in UTF-8."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # A json column that another program wrote may hold what orjson cannot spell: integers beyond 64 bits, or
+        # more than 254 levels.
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+class JSONAnswer(Response):
+    """Any API value as the whole body."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        return encode(content)
+
+
+def data_answer(data: object, meta: object = None) -> Response:
+    """`{"data": …}`, behind `meta` where it was asked for."""
+    return JSONAnswer({"data": data} if meta is None else {"meta": meta, "data": data})
+
+
+def no_content() -> Response:
+    return Response(status_code=204)
+
+
+def error_body(error: TidegateError) -> dict[str, Any]:
+    return {"errors": [{"message": error.message, "extensions": {**error.extensions, "code": error.code}}]}
+
+
+def error_answer(error: TidegateError, headers: dict[str, str] | None = None) -> Response:
+    return JSONAnswer(error_body(error), error.row.status, headers)
+
+
+def method_not_allowed(methods: Iterable[str]) -> Response:
+    """Names the methods that the path does know, as RFC 9110 section 15.5.6 asks."""
+    return error_answer(TidegateError("METHOD_NOT_ALLOWED"), {"Allow": ", ".join(methods)})
+
+
+class ErrorEdge:
+    """Answers with the error shape whatever the application within raises.
+
+    An endpoint sends nothing before its answer is whole, so an exception always finds the response unstarted.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except Exception as fault:  # noqa: BLE001 - the outermost edge of HTTP
+            await error_answer(told(fault))(scope, receive, send)
+
+
+def told(fault: Exception) -> TidegateError:
+    """What the client may know of `fault`; what it may not is logged."""
+    if isinstance(fault, TidegateError):
+        return fault
+    if isinstance(fault, RecursionError):
+        # Only what the client sent is nested deeply enough for this.
+        return InvalidPayload("The request is nested too deeply")
+    log.error("A request failed unexpectedly", exc_info=fault)
+    return TidegateError("INTERNAL_SERVER_ERROR")

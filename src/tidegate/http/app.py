@@ -1,0 +1,68 @@
+"""The HTTP application: every path, and what a request passes through before it gets there."""
+
+from collections.abc import Mapping
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tidegate.database.engine import Database
+from tidegate.errors import TidegateError
+from tidegate.http.answers import ErrorEdge
+from tidegate.http.auth import AuthHandlers
+from tidegate.http.call import Desk, Endpoint, Handler
+from tidegate.http.items import ItemHandlers
+from tidegate.http.mine import OwnHandlers
+from tidegate.http.server import ServerHandlers
+from tidegate.http.structure import StructureHandlers
+from tidegate.http.system import READABLE, WRITABLE, collection_of
+from tidegate.items.service import Items
+
+Paths = Mapping[str, Mapping[str, Handler]]
+
+
+def build_http(
+    desk: Desk,
+    database: Database,
+    items: Items,
+    auth: AuthHandlers,
+    structure: StructureHandlers,
+    server: ServerHandlers,
+    more: Mapping[str, ASGIApp],
+) -> ASGIApp:
+    """`more` are applications of other layers by path, such as GraphQL."""
+    paths: dict[str, Mapping[str, Handler]] = {
+        **item_paths(desk, database, items),
+        **auth.paths(),
+        **OwnHandlers(items, database).paths(),
+        **system_paths(desk, database, items),
+        **structure.paths(),
+        **server.paths(),
+    }
+    routes = [Route(path, Endpoint(desk, handlers)) for path, handlers in paths.items()]
+    routes += [Route(path, app) for path, app in more.items()]
+    return ErrorEdge(Router(routes, default=route_not_found))
+
+
+def item_paths(desk: Desk, database: Database, items: Items) -> Paths:
+    handlers = ItemHandlers(items, database, desk.limits)
+    return {"/items/{collection}": handlers.many(), "/items/{collection}/{key}": handlers.one()}
+
+
+def system_paths(desk: Desk, database: Database, items: Items) -> Paths:
+    paths: dict[str, Mapping[str, Handler]] = {}
+    for name in (*WRITABLE, *READABLE):
+        handlers = ItemHandlers(items, database, desk.limits, collection_of(name))
+        many, one = handlers.many(), handlers.one()
+        if name in READABLE:
+            many, one = _reading(many), _reading(one)
+        paths |= {f"/{name}": many, f"/{name}/{{key}}": one}
+    return paths
+
+
+async def route_not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
+    path = scope["path"]
+    raise TidegateError("ROUTE_NOT_FOUND", f"Route {path} doesn't exist.", path=path)
+
+
+def _reading(handlers: Mapping[str, Handler]) -> Mapping[str, Handler]:
+    return {method: handler for method, handler in handlers.items() if method in ("GET", "SEARCH")}

@@ -1,0 +1,34 @@
+"""The two cookies that carry tokens, with their flags (`SESSION_COOKIE_*`, `REFRESH_TOKEN_COOKIE_*`)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCookie:
+    """A cookie that scripts cannot read."""
+
+    name: str
+    max_age: float
+    """Seconds, the lifetime of the token inside."""
+    domain: str | None = None
+    secure: bool = False
+    same_site: Literal["lax", "strict", "none"] = "lax"
+
+    def set(self, response: Response, token: str) -> None:
+        response.set_cookie(
+            self.name,
+            token,
+            max_age=int(self.max_age),
+            domain=self.domain,
+            secure=self.secure,
+            httponly=True,
+            samesite=self.same_site,
+        )
+
+    def clear(self, response: Response) -> None:
+        response.delete_cookie(
+            self.name, domain=self.domain, secure=self.secure, httponly=True, samesite=self.same_site
+        )

@@ -1,0 +1,165 @@
+"""`/items/{collection}[/{id}]`, and the same for the system collections under their own paths (PROTOCOL section 1)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from tidegate.access.rights import Rights
+from tidegate.database.engine import Database
+from tidegate.errors import Forbidden, InvalidPayload
+from tidegate.http.answers import data_answer, method_not_allowed, no_content
+from tidegate.http.call import Call, Handler
+from tidegate.http.payloads import as_keys, as_object, as_objects
+from tidegate.items.changes import Key
+from tidegate.items.service import Items
+from tidegate.query.model import Limits, Query
+from tidegate.query.parse import parse_query
+
+SINGLETON_METHODS = ("GET", "HEAD", "SEARCH", "PATCH")
+
+
+class ItemHandlers:
+    """The handlers of one collection, or of whichever the path names.
+
+    The parameters of the URL shape the answer of a write as they do that of a read. Somebody who may write but not read
+    what was written gets 204.
+    """
+
+    def __init__(self, items: Items, database: Database, limits: Limits, collection: str | None = None) -> None:
+        self._items = items
+        self._database = database
+        self._limits = limits
+        self._fixed = collection
+
+    def many(self) -> Mapping[str, Handler]:
+        """By method, for the path of the collection."""
+        return {
+            "GET": self.read,
+            "SEARCH": self.search,
+            "POST": self.create,
+            "PATCH": self.update,
+            "DELETE": self.delete,
+        }
+
+    def one(self) -> Mapping[str, Handler]:
+        """By method, for the path of one item."""
+        return {"GET": self.read_one, "PATCH": self.update_one, "DELETE": self.delete_one}
+
+    async def read(self, call: Call) -> Response:
+        rights = await call.rights()
+        return await self._read(rights, self._collection(call), call.query())
+
+    async def search(self, call: Call) -> Response:
+        """As `read`, with the query in the body: `{"query": {…}}`."""
+        rights = await call.rights()
+        body = as_object(await call.payload())
+        return await self._read(rights, self._collection(call), parse_query(body.get("query", {}), self._limits))
+
+    async def create(self, call: Call) -> Response:
+        rights, collection, query = await call.rights(), self._collection(call), call.query()
+        body = await call.payload()
+        if self._singleton(collection):
+            return method_not_allowed(SINGLETON_METHODS)
+        if isinstance(body, list):
+            keys = await self._items.create(rights, collection, as_objects(body))
+            return await self._read_back(rights, collection, keys, query)
+        keys = await self._items.create(rights, collection, [as_object(body)])
+        return await self._read_back_one(rights, collection, keys[0], query)
+
+    async def update(self, call: Call) -> Response:
+        """An array of items with their keys; `keys` or `query` with `data`; or the body of a singleton."""
+        rights, collection, query = await call.rights(), self._collection(call), call.query()
+        body = await call.payload()
+        if self._singleton(collection):
+            await self._items.write_singleton(rights, collection, as_object(body))
+            return await self._read_back_singleton(rights, collection, query)
+        if isinstance(body, list):
+            keys = await self._items.update_batch(rights, collection, as_objects(body))
+        else:
+            keys = await self._update_alike(rights, collection, as_object(body))
+        return await self._read_back(rights, collection, keys, query)
+
+    async def delete(self, call: Call) -> Response:
+        """An array of keys, `{"keys": […]}` or `{"query": {…}}`."""
+        rights, collection = await call.rights(), self._collection(call)
+        body = await call.payload()
+        if self._singleton(collection):
+            return method_not_allowed(SINGLETON_METHODS)
+        if isinstance(body, list):
+            await self._items.delete(rights, collection, as_keys(body))
+            return no_content()
+        entries = as_object(body)
+        if "keys" in entries:
+            await self._items.delete(rights, collection, as_keys(entries["keys"]))
+        elif "query" in entries:
+            await self._items.delete_by_query(rights, collection, parse_query(entries["query"], self._limits))
+        else:
+            raise InvalidPayload('The body has to be an array of keys, or have "keys" or "query"')
+        return no_content()
+
+    async def read_one(self, call: Call) -> Response:
+        rights = await call.rights()
+        return data_answer(
+            await self._items.read_one(rights, self._collection(call), call.path_params["key"], call.query())
+        )
+
+    async def update_one(self, call: Call) -> Response:
+        rights, collection, query = await call.rights(), self._collection(call), call.query()
+        key = call.path_params["key"]
+        await self._items.update(rights, collection, [key], as_object(await call.payload()))
+        return await self._read_back_one(rights, collection, key, query)
+
+    async def delete_one(self, call: Call) -> Response:
+        rights = await call.rights()
+        await self._items.delete(rights, self._collection(call), [call.path_params["key"]])
+        return no_content()
+
+    def _collection(self, call: Call) -> str:
+        if self._fixed is not None:
+            return self._fixed
+        name: str = call.path_params["collection"]
+        if name.startswith("directus_"):
+            raise Forbidden
+        return name
+
+    def _singleton(self, collection: str) -> bool:
+        described = self._database.schema.collections.get(collection)
+        return described is not None and described.singleton
+
+    async def _read(self, rights: Rights, collection: str, query: Query) -> Response:
+        data: Any
+        if self._singleton(collection):
+            data = await self._items.read_singleton(rights, collection, query)
+        else:
+            data = await self._items.read(rights, collection, query)
+        return data_answer(data, await self._items.meta(rights, collection, query) if query.meta else None)
+
+    async def _update_alike(self, rights: Rights, collection: str, entries: Mapping[str, Any]) -> list[Key]:
+        if "data" not in entries:
+            raise InvalidPayload('"data" is required')
+        data = as_object(entries["data"])
+        if "keys" in entries:
+            return await self._items.update(rights, collection, as_keys(entries["keys"]), data)
+        if "query" in entries:
+            query = parse_query(entries["query"], self._limits)
+            return await self._items.update_by_query(rights, collection, query, data)
+        raise InvalidPayload('"keys" or "query" is required')
+
+    async def _read_back(self, rights: Rights, collection: str, keys: Sequence[Key], query: Query) -> Response:
+        try:
+            return data_answer(await self._items.read_keys(rights, collection, keys, query))
+        except Forbidden:
+            return no_content()
+
+    async def _read_back_one(self, rights: Rights, collection: str, key: Key, query: Query) -> Response:
+        try:
+            return data_answer(await self._items.read_one(rights, collection, key, query))
+        except Forbidden:
+            return no_content()
+
+    async def _read_back_singleton(self, rights: Rights, collection: str, query: Query) -> Response:
+        try:
+            return data_answer(await self._items.read_singleton(rights, collection, query))
+        except Forbidden:
+            return no_content()
