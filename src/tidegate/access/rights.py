@@ -45,6 +45,8 @@ class Rights:
     identity: Identity
     admin: bool = False
     app: bool = False
+    enforce_tfa: bool = False
+    """Whether a policy in force asks for two-factor authentication."""
     role: str | None = None
     roles: tuple[str, ...] = ()
     """The user's role and its ancestors, nearest first."""
