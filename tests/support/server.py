@@ -43,6 +43,8 @@ class ServerProcess:
         self.websocket_url = f"ws://127.0.0.1:{port}/websocket"
         self.log_path = folder / f"server-{port}.log"
         environment = server_environment({"PORT": str(port), "PUBLIC_URL": self.url, **variables})
+        self.seconds_to_answer = float("nan")
+        """From the start of the process to its first `pong`."""
         self._started_at = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -53,13 +55,14 @@ class ServerProcess:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
-    async def answering(self) -> float:
-        """Wait for `GET /server/ping` to say `pong`; the seconds since the process was started."""
+    async def answering(self) -> None:
+        """Wait for `GET /server/ping` to say `pong`."""
         async with httpx.AsyncClient(base_url=self.url, timeout=START_SECONDS) as client:
             while self.process.poll() is None and time.monotonic() - self._started_at < START_SECONDS:
                 with contextlib.suppress(httpx.TransportError):
                     if (await client.get("/server/ping")).text == "pong":
-                        return time.monotonic() - self._started_at
+                        self.seconds_to_answer = time.monotonic() - self._started_at
+                        return
                 await asyncio.sleep(0.01)
         raise AssertionError(f"the server does not answer (exit code {self.process.poll()}):\n{self.log[-4000:]}")
 

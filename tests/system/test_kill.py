@@ -1,0 +1,70 @@
+"""The process is killed while it writes to SQLite: what it acknowledged is there, what it did not is whole or absent."""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.server import ADMIN, ServerProcess, running_server, seed
+
+WRITERS = 4
+ROWS_PER_WRITE = 3
+KILLED_AFTER = (1, 25, 60)
+"""How many acknowledged writes each round waits for before the kill."""
+
+
+async def write_until_gone(server: ServerProcess, numbers: "count[int]", acknowledged: list[int]) -> None:
+    """Create one write after the other, each of several rows, until the server no longer answers."""
+    async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=20) as client:
+        with suppress(httpx.TransportError):
+            while True:
+                number = next(numbers)
+                rows = [{"text": f"write {number}", "room": row} for row in range(ROWS_PER_WRITE)]
+                (await client.post("/items/messages", json=rows)).raise_for_status()
+                acknowledged.append(number)
+
+
+async def kill_after(server: ServerProcess, acknowledged: list[int], writes: int) -> None:
+    async with asyncio.timeout(60):
+        while len(acknowledged) < writes:
+            await asyncio.sleep(0)
+    await server.kill()
+
+
+def rows_of_writes(database: Path) -> Mapping[str, list[int]]:
+    """The rooms of every write that is there, after checking that the file is sound."""
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        rows: dict[str, list[int]] = {}
+        for text, room in connection.execute("SELECT text, room FROM messages WHERE text LIKE 'write %' ORDER BY room"):
+            rows.setdefault(text, []).append(room)
+        return rows
+
+
+@pytest.mark.parametrize("writes", KILLED_AFTER)
+async def test_server_killed_while_writing_keeps_every_acknowledged_write(tmp_path: Path, writes: int) -> None:
+    acknowledged: list[int] = []
+    numbers = count()
+    async with running_server({}, folder=tmp_path) as server:
+        await seed(server)
+        await asyncio.gather(
+            *(write_until_gone(server, numbers, acknowledged) for _ in range(WRITERS)),
+            kill_after(server, acknowledged, writes),
+        )
+    async with (
+        running_server({}, folder=tmp_path) as restarted,
+        httpx.AsyncClient(base_url=restarted.url, headers=ADMIN, timeout=20) as client,
+    ):
+        served = (await client.get("/items/messages", params={"fields": "text", "limit": -1})).json()["data"]
+        after_restart = await client.post("/items/messages", json={"text": "still writable"})
+        assert after_restart.status_code == 200
+    found = rows_of_writes(tmp_path / "data.db")
+    assert {f"write {number}" for number in acknowledged} <= {row["text"] for row in served}
+    assert {f"write {number}" for number in acknowledged} <= set(found)
+    assert all(rooms == list(range(ROWS_PER_WRITE)) for rooms in found.values()), "a write is there in part"
