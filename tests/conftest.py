@@ -1,4 +1,4 @@
-"""What every test may use, and the line at the end of a run that says which engines it covered."""
+"""What every test may use, and what the end of a run says: figures that tests measured, and engines covered."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -36,6 +36,9 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties:
+            terminalreporter.write_line(f"{name}: {figure}")
     if not (engines.covered or engines.missing):
         return
     covered = ", ".join(f"{engine} {version}".strip() for engine, version in _in_order(engines.covered))

@@ -1,4 +1,4 @@
-"""The process is killed while it writes to SQLite: what it acknowledged is there, what it did not is whole or absent."""
+"""The process is killed while it writes to SQLite: acknowledged writes are there, the others are whole or absent."""
 
 import asyncio
 import sqlite3
@@ -18,22 +18,34 @@ KILLED_AFTER = (1, 25, 60)
 """How many acknowledged writes each round waits for before the kill."""
 
 
-async def write_until_gone(server: ServerProcess, numbers: "count[int]", acknowledged: list[int]) -> None:
-    """Create one write after the other, each of several rows, until the server no longer answers."""
-    async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=20) as client:
-        with suppress(httpx.TransportError):
-            while True:
-                number = next(numbers)
-                rows = [{"text": f"write {number}", "room": row} for row in range(ROWS_PER_WRITE)]
-                (await client.post("/items/messages", json=rows)).raise_for_status()
-                acknowledged.append(number)
+class Writes:
+    """Writes of several rows each, by several clients at once, until the server no longer answers."""
 
+    def __init__(self, server: ServerProcess, wanted: int) -> None:
+        self._server = server
+        self._wanted = wanted
+        self._numbers = count()
+        self._enough = asyncio.Event()
+        self.acknowledged: list[int] = []
 
-async def kill_after(server: ServerProcess, acknowledged: list[int], writes: int) -> None:
-    async with asyncio.timeout(60):
-        while len(acknowledged) < writes:
-            await asyncio.sleep(0)
-    await server.kill()
+    async def until_killed(self) -> None:
+        await asyncio.gather(*(self._write() for _ in range(WRITERS)), self._kill())
+
+    async def _write(self) -> None:
+        async with httpx.AsyncClient(base_url=self._server.url, headers=ADMIN, timeout=20) as client:
+            with suppress(httpx.TransportError):
+                while True:
+                    number = next(self._numbers)
+                    rows = [{"text": f"write {number}", "room": row} for row in range(ROWS_PER_WRITE)]
+                    (await client.post("/items/messages", json=rows)).raise_for_status()
+                    self.acknowledged.append(number)
+                    if len(self.acknowledged) >= self._wanted:
+                        self._enough.set()
+
+    async def _kill(self) -> None:
+        async with asyncio.timeout(60):
+            await self._enough.wait()
+        await self._server.kill()
 
 
 def rows_of_writes(database: Path) -> Mapping[str, list[int]]:
@@ -49,14 +61,10 @@ def rows_of_writes(database: Path) -> Mapping[str, list[int]]:
 
 @pytest.mark.parametrize("writes", KILLED_AFTER)
 async def test_server_killed_while_writing_keeps_every_acknowledged_write(tmp_path: Path, writes: int) -> None:
-    acknowledged: list[int] = []
-    numbers = count()
     async with running_server({}, folder=tmp_path) as server:
         await seed(server)
-        await asyncio.gather(
-            *(write_until_gone(server, numbers, acknowledged) for _ in range(WRITERS)),
-            kill_after(server, acknowledged, writes),
-        )
+        under_way = Writes(server, writes)
+        await under_way.until_killed()
     async with (
         running_server({}, folder=tmp_path) as restarted,
         httpx.AsyncClient(base_url=restarted.url, headers=ADMIN, timeout=20) as client,
@@ -65,6 +73,7 @@ async def test_server_killed_while_writing_keeps_every_acknowledged_write(tmp_pa
         after_restart = await client.post("/items/messages", json={"text": "still writable"})
         assert after_restart.status_code == 200
     found = rows_of_writes(tmp_path / "data.db")
-    assert {f"write {number}" for number in acknowledged} <= {row["text"] for row in served}
-    assert {f"write {number}" for number in acknowledged} <= set(found)
+    acknowledged = {f"write {number}" for number in under_way.acknowledged}
+    assert acknowledged <= {row["text"] for row in served}
+    assert acknowledged <= set(found)
     assert all(rooms == list(range(ROWS_PER_WRITE)) for rooms in found.values()), "a write is there in part"
