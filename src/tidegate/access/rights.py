@@ -2,7 +2,8 @@
 
 Precedence (PROTOCOL section 6): an `admin` policy allows everything. Otherwise rules only ever add: a row is visible if
 the filter of *any* rule of (collection, action) matches it; a field of that row is visible only through a rule that
-both matches the row and names the field (or `*`). No rule at all means forbidden, in the same words as "does not exist".
+both matches the row and names the field (or `*`). No rule at all means forbidden, in the same words as "does not
+exist".
 
 Rules keep their variables (`$CURRENT_USER` …) in place, so that users with the same policies share one `rules` object;
 `variables` holds what to put there for this identity. `access.variables.substitute` does it.
