@@ -8,17 +8,24 @@ from collections.abc import Callable
 from typing import Protocol
 
 Handler = Callable[[bytes], None]
-"""Called on the event loop for every message; must not block and must not raise."""
+"""Called on the event loop for every message, as a callback of its own; must not block."""
 
 
 class Messenger(Protocol):
-    """Carries bytes on named channels."""
+    """Carries messages on named channels. A message is one JSON object, encoded."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else can hear, so that there is no need to make a message."""
+        ...
 
     async def start(self) -> None:
         """Connect. Raises `TidegateError` SERVICE_UNAVAILABLE where the bus cannot be reached at start."""
         ...
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Send what still can be sent, then disconnect."""
+        ...
 
     def publish(self, channel: str, message: bytes) -> None:
         """Hand over a message; never waits. Order is kept per channel."""
@@ -29,5 +36,8 @@ class Messenger(Protocol):
         ...
 
     def on_gap(self, handler: Callable[[], None]) -> None:
-        """Before `start`: have `handler` called after messages may have been missed."""
+        """Before `start`: have `handler` called after messages of others may have been missed.
+
+        What was missed had been published before the call; who reads the database from then on has seen its effect.
+        """
         ...
