@@ -3,17 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conformance.replays import HERE, KNOWN_FAILURES, VECTORS, Replays
+from tests.conformance.replays import KNOWN_FAILURES, VECTORS, Replays
 from tests.support import engines
-
-SHARED = HERE.parents[2] / "shared" / "conformance"
-COPIES = [
-    path.relative_to(HERE) for path in (HERE / "conformance.py", HERE / "fixture.json", *(HERE / "vectors").iterdir())
-]
 
 
 def expectation(engine: str, vector: str) -> list[pytest.MarkDecorator]:
@@ -62,16 +56,3 @@ def test_list_of_known_failures_names_vectors_once() -> None:
     named = Counter(row["vector"] for row in KNOWN_FAILURES)
     assert set(named) <= set(VECTORS)
     assert [vector for vector, times in named.items() if times > 1] == []
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the originals of the vectors are not beside this checkout")
-@pytest.mark.parametrize("copy", COPIES, ids=str)
-def test_copy_equals_its_original(copy: Path) -> None:
-    assert (HERE / copy).read_bytes() == (SHARED / copy).read_bytes(), f"{copy} differs from {SHARED / copy}"
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the originals of the vectors are not beside this checkout")
-def test_every_original_has_its_copy() -> None:
-    assert {path.name for path in (SHARED / "vectors").iterdir()} == {
-        path.name for path in (HERE / "vectors").iterdir()
-    }
