@@ -9,23 +9,25 @@ import asyncio
 import contextlib
 import os
 import resource
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.table import Table
-
-from benchmarks.scenarios import FAULTS, SCENARIOS, Figure, Scenario
 from tests.support.engines import environment, temporary_database
 from tests.support.private_servers import free_port
 from tests.support.server import ServerProcess, running_server
 
+from benchmarks.scenarios import FAULTS, SCENARIOS, Figure, Scenario
+
 HERE = Path(__file__).parent
 USERS = 1000
 SCENARIO_SECONDS = 180
+FIRST_CORE, *OTHER_CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORES, LOAD_CORES = [FIRST_CORE], OTHER_CORES or [FIRST_CORE]
 VARIABLES = {"LOG_LEVEL": "warn", "WEBSOCKETS_HEARTBEAT_ENABLED": "true"}
 
 
@@ -64,32 +66,39 @@ class Results:
         return table
 
 
-def cores() -> tuple[set[int], set[int]]:
-    """One core for the server and the others for the load; the same one where there is only one."""
-    first, *others = sorted(os.sched_getaffinity(0))
-    return {first}, set(others) or {first}
+@contextlib.contextmanager
+def pinned(cores: Iterable[int]) -> Iterator[None]:
+    """Processes started inside run on these cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 async def yardstick(what: str, url: str, *arguments: str) -> str:
     """What the yardstick printed; cut off after `SCENARIO_SECONDS`."""
     command = [sys.executable, str(HERE / "yardstick.py"), what, url, *arguments]
+    with pinned(LOAD_CORES):
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT)
     try:
-        ended = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=SCENARIO_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
+        output, _ = await asyncio.wait_for(process.communicate(), SCENARIO_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
         return f"not done within {SCENARIO_SECONDS} s"
-    return ended.stdout + ended.stderr
+    return output.decode()
 
 
 @contextlib.asynccontextmanager
 async def bare_server() -> AsyncIterator[str]:
     """The broadcaster that does nothing else, on the server's core."""
     port = free_port()
-    options = "--loop uvloop --ws websockets-sansio --ws-per-message-deflate false --log-level warning".split()
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", HERE, "bare_asgi:app", "--port", str(port), *options]
-    process = await asyncio.create_subprocess_exec(*command)
-    os.sched_setaffinity(process.pid, cores()[0])
+    served = ["--app-dir", str(HERE), "bare_asgi:app", "--port", str(port), "--log-level", "warning"]
+    options = ["--loop", "uvloop", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+    with pinned(SERVER_CORES):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "uvicorn", *served, *options)
     try:
         async with asyncio.timeout(20):
             while True:
@@ -114,12 +123,10 @@ async def perform(scenario: Scenario, server: ServerProcess) -> str:
 async def run(console: Console) -> bool:
     """Run every scenario and print the table; whether everything was delivered as it must be."""
     results = Results()
-    os.sched_setaffinity(0, cores()[1])
-    async with (
-        temporary_database("postgresql") as database,
-        running_server({**environment(database), **VARIABLES}) as server,
-    ):
-        os.sched_setaffinity(server.process.pid, cores()[0])
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(temporary_database("postgresql"))
+        with pinned(SERVER_CORES):
+            server = await stack.enter_async_context(running_server({**environment(database), **VARIABLES}))
         console.print((await yardstick("seed", server.url, "--users", str(USERS))).strip(), highlight=False)
         for scenario in SCENARIOS:
             results.answers[scenario.name] = await perform(scenario, server)
