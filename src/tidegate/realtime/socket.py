@@ -15,7 +15,7 @@ TRY_AGAIN_LATER = 1013
 """The client reads too slowly (IANA WebSocket close code registry)."""
 
 EXTENSION = "tidegate.socket"
-"""In the ASGI scope's `extensions`, where a server can be written to without waiting: `{"open": Outboxes -> Socket}`."""
+"""In the ASGI scope's `extensions`: `{"open": Outboxes -> Socket}`, if the server can be written to without waiting."""
 
 
 class Outboxes:
