@@ -4,7 +4,7 @@
 may construct it; a test holds that to the imports.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class User:
     """The `directus_sessions` row that the credentials hang on, where there is one."""
     static: bool = False
     """Whether the credential is the user's static token (`directus_users.token`)."""
+    token_hash: str | None = field(default=None, repr=False)
+    """Of that token: whoever used it is nobody once the user has another. None asks for no such check."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Variables with a path, such as `$CURRENT_USER.department.name`: which a rule uses, and the joins that read them. Pure.
+"""Variables with a path, as `$CURRENT_USER.department.name`: which a rule uses, and the joins that read them. Pure.
 
 A path leads from a user or a role along many-to-one relations to a column. One that leads elsewhere, or to a value that
 reads conceal, is null.

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from cachetools import LRUCache
@@ -130,37 +131,32 @@ class Policies:
         return tuple(found)
 
     def for_nobody(self, identity: Public) -> InForce:
-        return self._add_up((), (), _reachable(self._for_everybody, identity.ip))
+        return self._add_up((), [], [], self._everybodys(identity.ip))
 
     def for_user(self, identity: User, role: str | None, *, second_factor: bool) -> InForce:
         """`role` is the user's own, `second_factor` whether the user has one set up."""
         roles = self.roles(role)
-        bound = list(self._by_user.get(identity.id, ()))
-        for each in roles:
-            bound += self._by_role.get(each, ())
-        return self._add_up(
-            roles,
-            _reachable(bound, identity.ip),
-            _reachable(self._for_everybody, identity.ip),
-            second_factor=second_factor or identity.static,
-        )
+        bound = [
+            *self._by_user.get(identity.id, ()),
+            *chain.from_iterable(self._by_role.get(each, ()) for each in roles),
+        ]
+        reached = _reachable(bound, identity.ip)
+        good = [policy for policy in reached if not policy.enforce_tfa or second_factor or identity.static]
+        return self._add_up(roles, reached, good, self._everybodys(identity.ip))
+
+    def _everybodys(self, address: str | None) -> list[Policy]:
+        return _reachable(self._for_everybody, address)
 
     def _add_up(
-        self,
-        roles: tuple[str, ...],
-        own: Sequence[Policy],
-        everybodys: Sequence[Policy],
-        *,
-        second_factor: bool = False,
+        self, roles: tuple[str, ...], reached: Sequence[Policy], good: Sequence[Policy], everybodys: Sequence[Policy]
     ) -> InForce:
-        good = [policy for policy in own if second_factor or not policy.enforce_tfa]
         policies = tuple(dict.fromkeys(policy.id for policy in (*good, *everybodys)))
         return InForce(
             roles,
             policies,
             admin=any(policy.admin_access for policy in good),
             app=any(policy.app_access for policy in good),
-            enforce_tfa=any(policy.enforce_tfa for policy in own),
+            enforce_tfa=any(policy.enforce_tfa for policy in reached),
             rule_set=self._rule_set(frozenset(policies)),
         )
 

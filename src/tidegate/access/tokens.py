@@ -15,7 +15,7 @@ from jwt.algorithms import HMACAlgorithm
 
 from tidegate.errors import TidegateError
 
-ISSUER: Literal["directus"] = "directus"
+ISSUER = "directus"
 ALGORITHM = "HS256"
 RECOMMENDED_SECRET_BYTES = 32
 """RFC 7518 section 3.2: a key as long as the hash."""
@@ -44,7 +44,8 @@ class Verified:
     session: str | None
 
 
-class _Signed(msgspec.Struct, tag_field="iss", tag=ISSUER):
+class _Signed(msgspec.Struct):
+    iss: Literal["directus"]
     id: UUID
     exp: int | float
     nbf: int | float = 0

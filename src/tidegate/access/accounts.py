@@ -1,0 +1,55 @@
+"""What rights need to know of a user: one row of `directus_users`, read in one statement. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from tidegate.access.paths import PathReader
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as the database has it. Two are equal where everything that rights depend on is."""
+
+    id: str
+    role: str | None
+    active: bool
+    second_factor: bool
+    """Whether two-factor authentication is set up."""
+    token_hash: str | None
+    """Of the static token; None where there is none."""
+    paths: Mapping[str, Any]
+    """The variables that begin with `$CURRENT_USER.`."""
+
+
+def hash_token(token: str) -> str:
+    """SHA-256, by which static tokens are compared and remembered, so that none is kept in memory."""
+    return sha256(token.encode()).hexdigest()
+
+
+class AccountReader:
+    """Statements that read accounts, with the ends of the paths that any rule uses."""
+
+    def __init__(self, users: sa.Table, paths: PathReader) -> None:
+        ends = (column.label(f"path_{number}") for number, column in enumerate(paths.columns))
+        known = (users.c[name] for name in ("id", "role", "status", "tfa_secret", "token"))
+        select = sa.select(*known, *ends).select_from(paths.source)
+        self._paths = paths
+        self.by_id = select.where(users.c.id == sa.bindparam("id"))
+        """Takes the parameter `id`."""
+        self.by_token = select.where(users.c.token == sa.bindparam("token"))
+        """Takes the parameter `token`. Where the database does not regard case, others than its user may come too."""
+
+    def account(self, row: Sequence[Any]) -> Account:
+        user, role, status, tfa_secret, token, *ends = row
+        return Account(
+            user,
+            role,
+            active=status == "active",
+            second_factor=bool(tfa_secret),
+            token_hash=hash_token(token) if token else None,
+            paths=self._paths.values(ends),
+        )
