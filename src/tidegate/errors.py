@@ -110,5 +110,12 @@ class InvalidQuery(TidegateError):
         super().__init__("INVALID_QUERY", f"Invalid query. {reason}.", reason=reason)
 
 
+class Conflict(TidegateError):
+    """The database gave this transaction up for the sake of another (deadlock, serialization failure): try it again."""
+
+    def __init__(self) -> None:
+        super().__init__("SERVICE_UNAVAILABLE")
+
+
 def _place(path: str) -> str:
     return f'"{path}"' if path else "root"
