@@ -10,7 +10,7 @@ whatever runs `unrecorded`, and all tasks and callbacks that it starts, is left 
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from threading import RLock
 from typing import Any, Literal, Protocol
@@ -126,7 +126,8 @@ class LogStream:
             if self._flush_due:
                 return
             self._flush_due = True
-        loop.call_soon_threadsafe(self._flush)
+        with suppress(RuntimeError):  # the loop has ended, and who logs must not suffer for it
+            loop.call_soon_threadsafe(self._flush)
 
     def _flush(self) -> None:
         with self._lock:

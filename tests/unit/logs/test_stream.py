@@ -268,6 +268,20 @@ async def test_stopped_stream_takes_no_more_records(processes: Processes) -> Non
     assert logging.getLogger().handlers == before
 
 
+def test_who_logs_does_not_suffer_from_an_event_loop_that_ended_without_a_word() -> None:
+    async def run() -> LogStream:
+        messenger = MemoryMessenger()
+        stream = LogStream("node", "info", "pretty", messenger)
+        await messenger.start()
+        stream.start()
+        stream.follow(Recorder())
+        return stream
+
+    stream = asyncio.run(run())
+    log.info("late")
+    stream.stop()
+
+
 async def test_record_logged_while_another_is_being_queued_is_not_stranded(processes: Processes) -> None:
     """Freeing an object may log, and may happen at any allocation: also while the thread holds the stream's lock."""
     stream, follower = await processes.start(), Recorder()
