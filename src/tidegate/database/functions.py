@@ -32,6 +32,15 @@ def json_length(column: sa.ColumnElement[Any], capabilities: Capabilities) -> sa
     return sa.case((text.is_(None), sa.null()), (is_array, length), else_=0)
 
 
+def by_code_point(text: sa.ColumnElement[Any], capabilities: Capabilities) -> sa.ColumnElement[Any]:
+    """The text, to be compared and put in order code point by code point, whatever the column's collation."""
+    if capabilities.dialect == "postgresql":
+        return sa.collate(text, "C")
+    if capabilities.dialect == "mysql":
+        return sa.type_coerce(sa.cast(text, sa.LargeBinary), text.type)
+    return text
+
+
 def _postgresql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.extract("dow" if part == "weekday" else part, column)
 

@@ -75,6 +75,7 @@ _STORAGES = {
         "bytea": Storage.BYTES,
     },
     "mysql": {
+        "boolean": Storage.INTEGER,
         "tinyint": Storage.INTEGER,
         "smallint": Storage.INTEGER,
         "mediumint": Storage.INTEGER,
@@ -352,12 +353,8 @@ def _time(value: object) -> str:
 
 
 def _json(value: object) -> Any:
-    if not isinstance(value, str | bytes):
-        return value  # SQLite stores a number in a `json` column as a number
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
+    """SQLite stores a number in a `json` column as a number."""
+    return values.json_text(value) if isinstance(value, str | bytes) else value
 
 
 def _csv(value: object) -> list[str]:

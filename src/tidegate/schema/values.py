@@ -15,6 +15,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from tidegate.errors import InvalidPayload, TidegateError
 from tidegate.schema.model import Field, FieldType
 
@@ -97,6 +99,14 @@ def json_value(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [json_value(part) for part in value]
     return value
+
+
+def json_text(text: str | bytes) -> Any:
+    """The JSON value that a stored text spells, or the text itself where it spells none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text if isinstance(text, str) else text.decode(errors="replace")
 
 
 def csv_list(text: str) -> list[str]:

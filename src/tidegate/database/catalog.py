@@ -1,0 +1,294 @@
+"""What an engine's catalogue says of its tables, columns and foreign keys, in three statements.
+
+SQLAlchemy's own reflection asks several questions for each table, which on SQLite alone takes longer than the whole
+start may; and the API's `schema` objects want types and defaults as the database spells them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    table: str
+    name: str
+    type: str
+    """As the engine spells it, without length or precision; ` unsigned` stays."""
+    length: int | None
+    precision: int | None
+    scale: int | None
+    nullable: bool
+    default: str | None
+    """The expression, as the engine spells it."""
+    primary_key: bool
+    auto_increment: bool
+    unique: bool
+    collation: str | None = None
+    enumerated: bool = False
+    checked_json: bool = False
+    """Whether a CHECK constraint lets only JSON in: how MariaDB makes a `json` column."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """One foreign key of one column."""
+
+    table: str
+    column: str
+    target: str
+    target_column: str | None
+    """None stands for the primary key."""
+    on_delete: str
+    """In lower case: `cascade`, `set null`, `restrict`, `no action`, `set default`."""
+    on_update: str
+    name: str | None
+    """The constraint's name, where the engine has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All tables of the current database (PostgreSQL: of the first schema of the search path)."""
+
+    columns: Sequence[Column]
+    foreign_keys: Sequence[ForeignKey]
+
+
+def read_catalog(connection: sa.Connection) -> Catalog:
+    """Ask the catalogue. Synchronous; to be called within `Connections.read` or `write`."""
+    return _READERS[connection.dialect.name](connection)
+
+
+def _rows(connection: sa.Connection, sql: str) -> Sequence[sa.Row[Any]]:
+    return connection.execute(sa.text(sql)).all()
+
+
+_POSTGRESQL_COLUMNS = """
+    SELECT c.relname AS table_name, a.attname AS name, format_type(t.oid, NULL) AS type, a.atttypmod AS modifier,
+           NOT a.attnotnull AS nullable, pg_get_expr(d.adbin, d.adrelid) AS expression, a.attidentity <> '' AS identity,
+           t.typtype = 'e' AS enumerated,
+           coalesce(bool_or(i.indisprimary), FALSE) AS primary_key,
+           coalesce(bool_or(i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL), FALSE) AS is_unique
+    FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type declared ON declared.oid = a.atttypid
+    JOIN pg_type t ON t.oid = CASE WHEN declared.typtype = 'd' THEN declared.typbasetype ELSE declared.oid END
+    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    LEFT JOIN pg_index i ON i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    GROUP BY c.relname, a.attname, t.oid, a.atttypmod, a.attnotnull, d.adbin, d.adrelid, a.attidentity, t.typtype,
+             a.attnum
+    ORDER BY c.relname, a.attnum
+"""
+_POSTGRESQL_FOREIGN_KEYS = """
+    SELECT c.relname AS table_name, a.attname AS name, f.relname AS target, b.attname AS target_column,
+           k.confdeltype AS on_delete, k.confupdtype AS on_update, k.conname AS constraint_name
+    FROM pg_constraint k
+    JOIN pg_class c ON c.oid = k.conrelid
+    JOIN pg_class f ON f.oid = k.confrelid
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+    JOIN pg_attribute b ON b.attrelid = f.oid AND b.attnum = k.confkey[1]
+    WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.connamespace = current_schema()::regnamespace
+          AND k.conparentid = 0
+    ORDER BY c.relname, k.conname
+"""
+_POSTGRESQL_RULES = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
+
+
+def _read_postgresql(connection: sa.Connection) -> Catalog:
+    columns = []
+    for row in _rows(connection, _POSTGRESQL_COLUMNS):
+        modifier = row.modifier - 4 if row.modifier >= 4 else None
+        text = row.type in ("character varying", "character")
+        numeric = row.type == "numeric" and modifier is not None
+        columns.append(
+            Column(
+                row.table_name,
+                row.name,
+                row.type,
+                modifier if text else None,
+                modifier >> 16 if numeric and modifier is not None else None,
+                modifier & 0x7FF if numeric and modifier is not None else None,
+                row.nullable,
+                row.expression,
+                row.primary_key,
+                row.identity or (row.expression or "").startswith("nextval("),
+                row.is_unique,
+                enumerated=row.enumerated,
+            )
+        )
+    foreign_keys = [
+        ForeignKey(
+            row.table_name,
+            row.name,
+            row.target,
+            row.target_column,
+            _POSTGRESQL_RULES[_text(row.on_delete)],
+            _POSTGRESQL_RULES[_text(row.on_update)],
+            row.constraint_name,
+        )
+        for row in _rows(connection, _POSTGRESQL_FOREIGN_KEYS)
+    ]
+    return Catalog(columns, foreign_keys)
+
+
+def _text(value: str | bytes) -> str:
+    """asyncpg gives PostgreSQL's one-byte `"char"` as bytes."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+_MYSQL_COLUMNS = """
+    SELECT c.TABLE_NAME AS table_name, c.COLUMN_NAME AS name, c.DATA_TYPE AS type, c.COLUMN_TYPE AS full_type,
+           c.CHARACTER_MAXIMUM_LENGTH AS length, c.NUMERIC_PRECISION AS numeric_precision,
+           c.NUMERIC_SCALE AS numeric_scale, c.IS_NULLABLE AS nullable, c.COLUMN_DEFAULT AS expression,
+           c.COLUMN_KEY AS column_key, c.EXTRA AS extra, c.COLLATION_NAME AS collation_name
+    FROM information_schema.COLUMNS c
+    JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
+    WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'
+    ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
+"""
+_MYSQL_FOREIGN_KEYS = """
+    SELECT k.TABLE_NAME AS table_name, k.COLUMN_NAME AS name, k.REFERENCED_TABLE_NAME AS target,
+           k.REFERENCED_COLUMN_NAME AS target_column, r.DELETE_RULE AS on_delete, r.UPDATE_RULE AS on_update,
+           k.CONSTRAINT_NAME AS constraint_name
+    FROM information_schema.KEY_COLUMN_USAGE k
+    JOIN information_schema.REFERENTIAL_CONSTRAINTS r
+         ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME
+         AND r.TABLE_NAME = k.TABLE_NAME
+    WHERE k.TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IS NOT NULL
+    ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION
+"""
+_MARIADB_CHECKS = """
+    SELECT TABLE_NAME AS table_name, CHECK_CLAUSE AS clause FROM information_schema.CHECK_CONSTRAINTS
+    WHERE CONSTRAINT_SCHEMA = DATABASE()
+"""
+_JSON_VALID = re.compile(r"json_valid\(`(?P<column>[^`]+)`\)")
+
+
+def _read_mysql(connection: sa.Connection) -> Catalog:
+    mariadb = getattr(connection.dialect, "is_mariadb", False)
+    checked = {
+        (row.table_name, check["column"])
+        for row in (_rows(connection, _MARIADB_CHECKS) if mariadb else ())
+        if (check := _JSON_VALID.fullmatch(row.clause))
+    }
+    columns = [
+        Column(
+            row.table_name,
+            row.name,
+            _mysql_type(row.type, row.full_type),
+            row.length if row.type in ("char", "varchar") else None,
+            row.numeric_precision if row.type == "decimal" else None,
+            row.numeric_scale if row.type == "decimal" else None,
+            row.nullable == "YES",
+            _mysql_default(row.expression, row.extra, mariadb=mariadb),
+            row.column_key == "PRI",
+            "auto_increment" in row.extra,
+            row.column_key == "UNI",
+            row.collation_name,
+            row.type in ("enum", "set"),
+            (row.table_name, row.name) in checked,
+        )
+        for row in _rows(connection, _MYSQL_COLUMNS)
+    ]
+    foreign_keys = [
+        ForeignKey(
+            row.table_name,
+            row.name,
+            row.target,
+            row.target_column,
+            row.on_delete.lower(),
+            row.on_update.lower(),
+            row.constraint_name,
+        )
+        for row in _rows(connection, _MYSQL_FOREIGN_KEYS)
+    ]
+    return Catalog(columns, _of_one_column(foreign_keys))
+
+
+def _mysql_type(name: str, full: str) -> str:
+    if full in ("tinyint(1)", "bit(1)"):
+        return "boolean"
+    return f"{name} unsigned" if "unsigned" in full else name
+
+
+def _mysql_default(expression: str | None, extra: str, *, mariadb: bool) -> str | None:
+    """MySQL gives a plain default without quotes, unlike MariaDB and the other engines."""
+    if expression is None or mariadb or "DEFAULT_GENERATED" in extra:
+        return expression
+    return "'" + expression.replace("'", "''") + "'"
+
+
+def _of_one_column(foreign_keys: Sequence[ForeignKey]) -> Sequence[ForeignKey]:
+    names = [(key.table, key.name) for key in foreign_keys]
+    return [key for key in foreign_keys if names.count((key.table, key.name)) == 1]
+
+
+_SQLITE_COLUMNS = """
+    SELECT m.name AS table_name, m.sql AS definition, p.name, p.type, p."notnull", p.dflt_value AS expression, p.pk
+    FROM sqlite_master m JOIN pragma_table_xinfo(m.name) p
+    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite^_%' ESCAPE '^' AND p.hidden IN (0, 2, 3)
+    ORDER BY m.name, p.cid
+"""
+_SQLITE_UNIQUE = """
+    SELECT m.name AS table_name, min(i.name) AS name
+    FROM sqlite_master m JOIN pragma_index_list(m.name) l JOIN pragma_index_info(l.name) i
+    WHERE m.type = 'table' AND l."unique" AND NOT l.partial
+    GROUP BY m.name, l.name HAVING count(*) = 1
+"""
+_SQLITE_FOREIGN_KEYS = """
+    SELECT m.name AS table_name, min(f."from") AS name, f."table" AS target, min(f."to") AS target_column,
+           f.on_delete, f.on_update
+    FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
+    WHERE m.type = 'table'
+    GROUP BY m.name, f.id HAVING count(*) = 1
+    ORDER BY m.name, f.id DESC
+"""
+_SQLITE_TYPE = re.compile(r"(?P<name>[^(]*)(\((?P<first>\d+)(,\s*(?P<second>\d+))?\))?.*", re.DOTALL)
+
+
+def _read_sqlite(connection: sa.Connection) -> Catalog:
+    unique = {(row.table_name, row.name) for row in _rows(connection, _SQLITE_UNIQUE)}
+    columns = []
+    for row in _rows(connection, _SQLITE_COLUMNS):
+        declared = _SQLITE_TYPE.fullmatch(row.type)
+        assert declared is not None
+        name = declared["name"].strip().lower()
+        first, second = (int(number) if number else None for number in declared.group("first", "second"))
+        numeric = name in ("decimal", "numeric")
+        columns.append(
+            Column(
+                row.table_name,
+                row.name,
+                name,
+                first if "char" in name else None,
+                first if numeric else None,
+                (second or 0) if numeric and first is not None else None,
+                not row.notnull and not row.pk,
+                row.expression,
+                row.pk > 0,
+                row.pk > 0 and name == "integer" and not row.definition.upper().endswith("WITHOUT ROWID"),
+                (row.table_name, row.name) in unique,
+            )
+        )
+    foreign_keys = [
+        ForeignKey(
+            row.table_name,
+            row.name,
+            row.target,
+            row.target_column,
+            row.on_delete.lower(),
+            row.on_update.lower(),
+            None,
+        )
+        for row in _rows(connection, _SQLITE_FOREIGN_KEYS)
+    ]
+    return Catalog(columns, foreign_keys)
+
+
+_READERS = {"postgresql": _read_postgresql, "mysql": _read_mysql, "sqlite": _read_sqlite}

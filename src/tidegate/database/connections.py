@@ -1,0 +1,276 @@
+"""Two SQLAlchemy engines for one database, one for transactions and one for reads, and how their calls are awaited.
+
+SQLAlchemy's core is synchronous. For PostgreSQL and MySQL its asyncio drivers switch greenlets while they wait
+(`greenlet_spawn`, what `sqlalchemy.ext.asyncio` is made of); that package itself is not imported, since it loads the
+ORM, which takes a quarter of a second at start. For SQLite the calls run in threads: one hop for each statement, where
+an asyncio driver makes one for each step of its cursor and takes twice as long.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.util import await_only, greenlet_spawn
+
+from tidegate.errors import TidegateError
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10
+STATEMENT_SECONDS = 60
+"""After this long without an answer a database server counts as unreachable."""
+POOL_WAIT_SECONDS = 20
+BUSY_SECONDS = 10
+"""How long SQLite waits for another process that writes."""
+_STRUCTURE_LOCK = 7_104_331_925
+"""Any number that nobody else takes for an advisory lock."""
+READERS = 4
+"""Connections that read outside transactions."""
+WRITERS = 8
+"""Transactions that may be open at once where the database takes several."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where the database is: the `DB_*` settings of PROTOCOL section 2."""
+
+    client: Literal["sqlite3", "pg", "mysql"] = "sqlite3"
+    filename: str = "data/tidegate.db"
+    host: str | None = None
+    port: int | None = None
+    database: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    connection_string: str | None = field(default=None, repr=False)
+    """A URL in place of the five above."""
+
+
+class Connections(ABC):
+    """The engines, and `write` and `read` which run a function that uses them and await its result.
+
+    When the awaiting task is cancelled, the function has ended or has had the cancellation raised in it before the
+    cancellation goes on, so that nobody else uses its connection at the same time.
+    """
+
+    writer: sa.Engine
+    reader: sa.Engine
+    """In autocommit: no BEGIN and no ROLLBACK travel."""
+    write_lock: contextlib.AbstractAsyncContextManager[object]
+    """Held for a whole transaction."""
+    driver_errors: tuple[type[Exception], ...]
+    """What `query` raises, beside OSError."""
+
+    @abstractmethod
+    async def write(self, work: Callable[[], T]) -> T: ...
+
+    @abstractmethod
+    async def read(self, work: Callable[[], T]) -> T: ...
+
+    @abstractmethod
+    def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Rows of one statement straight from the driver's connection; to be called within `read`."""
+
+    @abstractmethod
+    def begin_structure(self, connection: sa.Connection) -> None:
+        """Begin a transaction that changes tables, alone among all processes until the connection is closed."""
+
+    def check_structure(self, _connection: sa.Connection) -> None:
+        """Before the commit of such a transaction: raise `TidegateError` for what was not enforced in it."""
+        return
+
+    async def close(self) -> None:
+        await self.write(self.writer.dispose)
+        await self.read(self.reader.dispose)
+
+
+def connect(settings: DatabaseSettings) -> Connections:
+    """The engines for the settings; connections open when they are used."""
+    if settings.client == "sqlite3":
+        return _Sqlite(Path(settings.filename))
+    if settings.connection_string is None:
+        url = sa.URL.create(
+            "", settings.user, settings.password, settings.host, settings.port, settings.database or None
+        )
+    else:
+        url = sa.make_url(settings.connection_string)
+    return _Postgresql(url) if settings.client == "pg" else _Mysql(url)
+
+
+class _Sqlite(Connections):
+    """One connection that writes and a few that only read, on a write-ahead log.
+
+    `synchronous=FULL` syncs the log at every commit: what was acknowledged survives the loss of power, not only the
+    death of the process, and its events have been told to others by then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.write_lock = asyncio.Lock()
+        self._write_thread = ThreadPoolExecutor(1, "sqlite-writer")
+        self._read_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
+        common = ("foreign_keys=ON", "case_sensitive_like=ON", "synchronous=FULL")
+        self.writer = self._engine(1, ("journal_mode=WAL", *common))
+        self.reader = self._engine(READERS, (*common, "query_only=ON"))
+        self.driver_errors = (sqlite3.Error,)
+        sa.event.listen(self.writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    def _engine(self, size: int, pragmas: Sequence[str]) -> sa.Engine:
+        engine = sa.create_engine(
+            sa.URL.create("sqlite+pysqlite", database=str(self._path)),
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=0,
+            pool_reset_on_return="rollback" if size == 1 else None,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
+            hide_parameters=True,
+        )
+
+        def on_connect(connection: Any, _record: object) -> None:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+
+        sa.event.listen(engine, "connect", on_connect)
+        return engine
+
+    async def write(self, work: Callable[[], T]) -> T:
+        return await _in_thread(self._write_thread, work)
+
+    async def read(self, work: Callable[[], T]) -> T:
+        return await _in_thread(self._read_threads, work)
+
+    def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows: Sequence[Sequence[Any]] = connection.execute(sql, parameters).fetchall()
+        return rows
+
+    def begin_structure(self, connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        driver.execute("PRAGMA legacy_alter_table=ON")  # a renamed table takes no reference of others with it
+        connection.begin()
+
+    def check_structure(self, _connection: sa.Connection) -> None:
+        broken = _connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise TidegateError("INVALID_FOREIGN_KEY", collection=broken.table)
+
+    async def close(self) -> None:
+        await super().close()
+        self._write_thread.shutdown()
+        self._read_threads.shutdown()
+
+
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    future = asyncio.get_running_loop().run_in_executor(threads, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not future.cancelled():  # a thread cannot be stopped
+            await asyncio.wait([future])
+        raise
+
+
+class _Server(Connections):
+    """A database server, on an asyncio driver."""
+
+    write_lock = contextlib.nullcontext()
+
+    def _engine(self, url: sa.URL, size: int, connect_args: dict[str, Any], **options: Any) -> sa.Engine:
+        return sa.create_engine(
+            url,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_SECONDS,
+            connect_args=connect_args,
+            hide_parameters=True,
+            **options,
+        )
+
+    async def write(self, work: Callable[[], T]) -> T:
+        async with asyncio.timeout(STATEMENT_SECONDS):
+            return await greenlet_spawn(work)
+
+    async def read(self, work: Callable[[], T]) -> T:
+        async with asyncio.timeout(STATEMENT_SECONDS):
+            return await greenlet_spawn(work)
+
+
+class _Postgresql(_Server):
+    def __init__(self, url: sa.URL) -> None:
+        connect_args: dict[str, Any] = {
+            "timeout": CONNECT_SECONDS,
+            # Statements are small and many: compiling them to machine code costs more than it gains.
+            "server_settings": {"timezone": "UTC", "application_name": "tidegate", "jit": "off"},
+        }
+        if sslmode := url.query.get("sslmode"):
+            connect_args["ssl"] = sslmode
+        url = url.set(drivername="postgresql+asyncpg", query={})
+        options = {"json_deserializer": str}  # `database.types` reads it
+        self.writer = self._engine(url, WRITERS, connect_args, **options)
+        self.reader = self._engine(
+            url, READERS, connect_args, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options
+        )
+
+        driver: Any = self.reader.dialect.loaded_dbapi.driver
+        self.driver_errors = (driver.PostgresError, driver.InterfaceError)
+
+    def begin_structure(self, connection: sa.Connection) -> None:
+        connection.begin()
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_STRUCTURE_LOCK})")
+
+    def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows: Sequence[Sequence[Any]] = await_only(connection.fetch(sql, *parameters))
+        return rows
+
+
+_MYSQL_MODES = (
+    "STRICT_ALL_TABLES",
+    "NO_ZERO_DATE",
+    "NO_ZERO_IN_DATE",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+    "NO_ENGINE_SUBSTITUTION",
+    "NO_AUTO_VALUE_ON_ZERO",
+)
+
+
+class _Mysql(_Server):
+    def __init__(self, url: sa.URL) -> None:
+        connect_args: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "charset": "utf8mb4",
+            "init_command": f"SET time_zone = '+00:00', sql_mode = '{','.join(_MYSQL_MODES)}'",
+        }
+        if url.query.get("ssl") == "true":
+            connect_args["ssl"] = ssl.create_default_context()
+        url = url.set(drivername="mysql+asyncmy", query={})
+        self.writer = self._engine(url, WRITERS, connect_args, isolation_level="READ COMMITTED")
+        self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+
+        driver: Any = self.reader.dialect.loaded_dbapi.driver
+        self.driver_errors = (driver.errors.MySQLError,)
+
+    def begin_structure(self, connection: sa.Connection) -> None:
+        connection.begin()
+        # Locks are the server's, not the database's; this one ends with the connection.
+        name = f"concat('tidegate {_STRUCTURE_LOCK} ', substr(sha1(DATABASE()), 1, 16))"
+        if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {BUSY_SECONDS})").scalar() != 1:
+            raise TidegateError("SERVICE_UNAVAILABLE")
+
+    def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return await_only(_query_asyncmy(connection, sql, tuple(parameters)))
+
+
+async def _query_asyncmy(connection: Any, sql: str, parameters: tuple[Any, ...]) -> Sequence[Sequence[Any]]:
+    async with connection.cursor() as cursor:
+        await cursor.execute(sql, parameters)
+        rows: Sequence[Sequence[Any]] = await cursor.fetchall()
+        return rows

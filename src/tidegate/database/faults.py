@@ -1,0 +1,266 @@
+"""What a database error means to the client: a `TidegateError` that names collection, field and value where known.
+
+Sources: PostgreSQL's documentation, appendix A (SQLSTATE); MariaDB's and MySQL's error codes; sqlite.org/rescode.html.
+What is not in these tables is our fault and becomes INTERNAL_SERVER_ERROR. No message carries SQL.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from tidegate.errors import InvalidPayload, TidegateError
+from tidegate.schema.model import Collection, Schema
+
+log = logging.getLogger(__name__)
+
+FAULTS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
+"""What SQLAlchemy and the drivers raise; the rest is a mistake in the program and is not caught."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What an engine's message tells: a code of the table of errors, and what it is about."""
+
+    code: str
+    table: str | None = None
+    column: str | None = None
+    index: str | None = None
+    """The unique index, where it is told in place of the column."""
+    value: str | None = None
+
+
+def translate(error: Exception, schema: Schema, statement: sa.Executable | None = None) -> TidegateError:
+    """The error for the client. `statement` is what was being run; it may know what the database does not tell."""
+    if isinstance(error, TidegateError):
+        return error
+    if isinstance(error, OSError | PoolTimeoutError):
+        return TidegateError("SERVICE_UNAVAILABLE")
+    fault = _UNKNOWN
+    if isinstance(error, DBAPIError):
+        fault = Fault("SERVICE_UNAVAILABLE") if error.connection_invalidated else _engine_fault(error)
+    if fault is _UNKNOWN:
+        log.error("Unexpected database error: %s", _kind(error))
+    return _client_error(fault, schema, statement)
+
+
+def _kind(error: Exception) -> str:
+    """The error's type and number, without its message, which may hold values."""
+    original: Any = getattr(error, "orig", None) or error
+    number = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    if number is None and original.args and isinstance(original.args[0], int):
+        number = original.args[0]
+    return type(original).__name__ + (f" {number}" if number else "")
+
+
+def _client_error(fault: Fault, schema: Schema, statement: sa.Executable | None) -> TidegateError:
+    if fault.code == "INVALID_PAYLOAD":
+        return InvalidPayload(f'Invalid value for field "{fault.column}"' if fault.column else "Invalid value")
+    if fault.code not in _ABOUT_A_VALUE:
+        return TidegateError(fault.code)
+    table = fault.table or _table(statement)
+    if table is None:
+        return TidegateError(fault.code)
+    column = fault.column or _indexed(fault.index, schema.collections.get(table))
+    if column is None:
+        return TidegateError(fault.code, collection=table)
+    extensions: dict[str, Any] = {"collection": table, "field": column}
+    written = _values(statement)
+    if column in written:
+        extensions["value"] = written[column]
+    elif fault.value is not None:
+        extensions["value"] = fault.value
+    return TidegateError(fault.code, _sentence(fault.code, extensions), **extensions)
+
+
+def _indexed(index: str | None, collection: Collection | None) -> str | None:
+    """The field of a unique index, which is named after it: `PRIMARY`, or for `email`: `email` or `…_email_unique`."""
+    if index is None or collection is None:
+        return None
+    if index == "PRIMARY":
+        return collection.primary_key
+    field = index.removeprefix(f"{collection.name}_").removesuffix("_unique")
+    return field if field in collection.fields else None
+
+
+_ABOUT_A_VALUE: Mapping[str, str] = {
+    "RECORD_NOT_UNIQUE": "has to be unique",
+    "INVALID_FOREIGN_KEY": "points at an item that does not exist, or at one that must stay",
+    "NOT_NULL_VIOLATION": "can't be null",
+    "CONTAINS_NULL_VALUES": "contains null values",
+    "VALUE_TOO_LONG": "is too long",
+    "VALUE_OUT_OF_RANGE": "is out of range",
+    "FAILED_VALIDATION": "breaks a rule of the database",
+}
+
+
+def _sentence(code: str, extensions: Mapping[str, Any]) -> str:
+    value = f'"{extensions["value"]}" ' if isinstance(extensions.get("value"), str | int | float) else ""
+    place = f'field "{extensions["field"]}" in collection "{extensions["collection"]}"'
+    return f"Value {value}for {place} {_ABOUT_A_VALUE[code]}."
+
+
+def _table(statement: sa.Executable | None) -> str | None:
+    if isinstance(statement, sa.Insert | sa.Update | sa.Delete) and isinstance(statement.table, sa.Table):
+        return statement.table.name
+    return None
+
+
+def _values(statement: sa.Executable | None) -> Mapping[str, Any]:
+    """The API values that a statement of one row writes, by column."""
+    if isinstance(statement, sa.Insert | sa.Update):
+        params: Mapping[str, Any] = statement.compile().params
+        return params
+    return {}
+
+
+# What each engine says.
+
+_UNKNOWN = Fault("INTERNAL_SERVER_ERROR")
+
+
+def _engine_fault(error: DBAPIError) -> Fault:
+    original: Any = error.orig
+    if (sqlstate := getattr(original, "sqlstate", None)) is not None:
+        return _postgresql(sqlstate, error.driver_exception)
+    if (name := getattr(original, "sqlite_errorname", None)) is not None:
+        return _sqlite(name, str(original))
+    if len(original.args) > 1 and isinstance(original.args[0], int):
+        return _mysql(original.args[0], str(original.args[1]))
+    if "invalid input for query argument" in str(original):  # asyncpg, before anything is sent
+        return Fault("INVALID_PAYLOAD")
+    return _UNKNOWN
+
+
+_SQLSTATES: Mapping[str, str] = {
+    "23505": "RECORD_NOT_UNIQUE",
+    "23503": "INVALID_FOREIGN_KEY",
+    "23001": "INVALID_FOREIGN_KEY",
+    "23502": "NOT_NULL_VIOLATION",
+    "23514": "FAILED_VALIDATION",
+    "23P01": "FAILED_VALIDATION",
+    "22001": "VALUE_TOO_LONG",
+    "22003": "VALUE_OUT_OF_RANGE",
+    "22008": "VALUE_OUT_OF_RANGE",
+    "54000": "INVALID_QUERY",
+    "54001": "INVALID_QUERY",
+    "54011": "INVALID_QUERY",
+    "40001": "SERVICE_UNAVAILABLE",
+    "40P01": "SERVICE_UNAVAILABLE",
+    "55P03": "SERVICE_UNAVAILABLE",
+    "57014": "SERVICE_UNAVAILABLE",
+    "57P01": "SERVICE_UNAVAILABLE",
+    "57P02": "SERVICE_UNAVAILABLE",
+    "57P03": "SERVICE_UNAVAILABLE",
+    "3D000": "SERVICE_UNAVAILABLE",
+}
+_SQLSTATE_CLASSES: Mapping[str, str] = {
+    "22": "INVALID_PAYLOAD",
+    "08": "SERVICE_UNAVAILABLE",
+    "28": "SERVICE_UNAVAILABLE",
+    "53": "SERVICE_UNAVAILABLE",
+    "58": "SERVICE_UNAVAILABLE",
+}
+_KEY_DETAIL = re.compile(r"Key \((?P<columns>.+?)\)=\((?P<values>.*)\)", re.DOTALL)
+
+
+def _postgresql(sqlstate: str, exception: Exception) -> Fault:
+    code = _SQLSTATES.get(sqlstate) or _SQLSTATE_CLASSES.get(sqlstate[:2])
+    if code is None:
+        return _UNKNOWN
+    if code == "NOT_NULL_VIOLATION" and "contains null values" in str(exception):
+        code = "CONTAINS_NULL_VALUES"
+    column = getattr(exception, "column_name", None)
+    value = None
+    if detail := _KEY_DETAIL.search(getattr(exception, "detail", None) or ""):
+        column, value = detail["columns"].strip('"'), detail["values"]
+    return Fault(code, getattr(exception, "table_name", None), column, value=value)
+
+
+_MYSQL_CODES: Mapping[int, str] = {
+    1062: "RECORD_NOT_UNIQUE",
+    1586: "RECORD_NOT_UNIQUE",
+    1451: "INVALID_FOREIGN_KEY",
+    1452: "INVALID_FOREIGN_KEY",
+    1048: "NOT_NULL_VIOLATION",
+    1364: "NOT_NULL_VIOLATION",
+    1138: "CONTAINS_NULL_VALUES",
+    1265: "CONTAINS_NULL_VALUES",
+    1406: "VALUE_TOO_LONG",
+    1264: "VALUE_OUT_OF_RANGE",
+    1690: "VALUE_OUT_OF_RANGE",
+    1292: "VALUE_OUT_OF_RANGE",
+    1366: "INVALID_PAYLOAD",
+    4025: "FAILED_VALIDATION",
+    3819: "FAILED_VALIDATION",
+    1436: "INVALID_QUERY",
+    1205: "SERVICE_UNAVAILABLE",
+    1213: "SERVICE_UNAVAILABLE",
+    1020: "SERVICE_UNAVAILABLE",
+    1040: "SERVICE_UNAVAILABLE",
+    1044: "SERVICE_UNAVAILABLE",
+    1045: "SERVICE_UNAVAILABLE",
+    1049: "SERVICE_UNAVAILABLE",
+    1053: "SERVICE_UNAVAILABLE",
+    1203: "SERVICE_UNAVAILABLE",
+    1021: "SERVICE_UNAVAILABLE",
+    1114: "SERVICE_UNAVAILABLE",
+    1290: "SERVICE_UNAVAILABLE",
+    2002: "SERVICE_UNAVAILABLE",
+    2003: "SERVICE_UNAVAILABLE",
+    2006: "SERVICE_UNAVAILABLE",
+    2013: "SERVICE_UNAVAILABLE",
+}
+_MYSQL_DUPLICATE = re.compile(
+    r"Duplicate entry '(?P<value>.*)' for key '(?:(?P<table>[^'.]+)\.)?(?P<index>[^']+)'", re.DOTALL
+)
+_MYSQL_FOREIGN_KEY = re.compile(r"`\.`(?P<table>[^`]+)`, CONSTRAINT `[^`]+` FOREIGN KEY \(`(?P<column>[^`]+)`\)")
+_MYSQL_COLUMN = re.compile(r"(?:[Cc]olumn|Field) '(?P<column>[^']+)'")
+
+
+def _mysql(number: int, message: str) -> Fault:
+    code = _MYSQL_CODES.get(number)
+    if code is None:
+        return _UNKNOWN
+    if duplicate := _MYSQL_DUPLICATE.search(message):
+        return Fault(code, duplicate["table"], index=duplicate["index"], value=duplicate["value"])
+    if broken := _MYSQL_FOREIGN_KEY.search(message):
+        return Fault(code, broken["table"], broken["column"])
+    column = _MYSQL_COLUMN.search(message)
+    return Fault(code, column=column["column"] if column else None)
+
+
+_SQLITE_NAMES: Mapping[str, str] = {
+    "SQLITE_CONSTRAINT_UNIQUE": "RECORD_NOT_UNIQUE",
+    "SQLITE_CONSTRAINT_PRIMARYKEY": "RECORD_NOT_UNIQUE",
+    "SQLITE_CONSTRAINT_ROWID": "RECORD_NOT_UNIQUE",
+    "SQLITE_CONSTRAINT_FOREIGNKEY": "INVALID_FOREIGN_KEY",
+    "SQLITE_CONSTRAINT_NOTNULL": "NOT_NULL_VIOLATION",
+    "SQLITE_CONSTRAINT_CHECK": "FAILED_VALIDATION",
+    "SQLITE_CONSTRAINT_TRIGGER": "FAILED_VALIDATION",
+    "SQLITE_TOOBIG": "VALUE_TOO_LONG",
+    "SQLITE_MISMATCH": "INVALID_PAYLOAD",
+}
+_SQLITE_UNAVAILABLE = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+)
+"""First parts of names."""
+_SQLITE_COLUMN = re.compile(r"failed: (?P<table>[^.]+)\.(?P<column>[^,]+)$")
+
+
+def _sqlite(name: str, message: str) -> Fault:
+    code = _SQLITE_NAMES.get(name)
+    if code is None:
+        return Fault("SERVICE_UNAVAILABLE") if name.startswith(_SQLITE_UNAVAILABLE) else _UNKNOWN
+    about = _SQLITE_COLUMN.search(message)
+    return Fault(code, about["table"], about["column"]) if about else Fault(code)

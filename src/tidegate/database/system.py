@@ -1,0 +1,98 @@
+"""Directus's own tables as the packaged `system-tables.json` describes them (PROTOCOL section 6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from tidegate.schema.model import FieldType
+
+PUBLIC_POLICY_NAME = "$t:public_label"
+"""The policy that everybody has; bound by the access row with neither role nor user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemField:
+    """One field of a system table, as it is made in an empty database."""
+
+    name: str
+    type: FieldType
+    special: tuple[str, ...]
+    length: int | None
+    default: Any
+    """An API value, or `CURRENT_TIMESTAMP`; None for none."""
+    required: bool
+    """NOT NULL in the database."""
+    primary_key: bool
+    auto_increment: bool
+    unique: bool
+    references: tuple[str, str] | None
+    """The table and column of its foreign key."""
+    on_delete: str
+    plain_text: bool
+    """Whether a `json` field is kept in a plain text column."""
+
+    @property
+    def alias(self) -> bool:
+        return self.type is FieldType.ALIAS
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRelation:
+    """One relation between system tables."""
+
+    many_collection: str
+    many_field: str
+    one_collection: str
+    one_field: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTables:
+    """All of it."""
+
+    fields: Mapping[str, Mapping[str, SystemField]]
+    """By table, by name."""
+    relations: tuple[SystemRelation, ...]
+    first_rows: Mapping[str, list[dict[str, Any]]]
+
+
+@cache
+def system_tables() -> SystemTables:
+    """The packaged description, read once."""
+    document = orjson.loads(files("tidegate.database").joinpath("system-tables.json").read_bytes())
+    return SystemTables(
+        {
+            table: {name: _field(name, row) for name, row in fields.items()}
+            for table, fields in document["tables"].items()
+        },
+        tuple(_relation(row) for row in document["relations"]),
+        {name: rows for name, rows in document["first_rows"].items() if isinstance(rows, list)},
+    )
+
+
+def _field(name: str, row: Mapping[str, Any]) -> SystemField:
+    auto_increment = row.get("auto_increment", False)
+    references = row.get("references")
+    return SystemField(
+        name,
+        FieldType(row["type"]),
+        tuple(row.get("special", ())),
+        row.get("length"),
+        None if auto_increment else row.get("default"),
+        row.get("required", False),
+        row.get("primary_key", False),
+        auto_increment,
+        row.get("unique", False),
+        tuple(references.split(".")) if references else None,
+        row.get("on_delete", "no action"),
+        row.get("database_type") == "text",
+    )
+
+
+def _relation(row: Mapping[str, Any]) -> SystemRelation:
+    many_collection, many_field = row["many"].split(".")
+    return SystemRelation(many_collection, many_field, row["one"], row["one_field"])
