@@ -149,8 +149,8 @@ class LogsMachine:
                 return [messages.pong(uid)]
             case Malformed(type_, fault, uid):
                 return [messages.error(type_, fault, uid)]
-            case Subscribe() | Unsubscribe() if self.user(now) is None:
-                return [messages.error("logs", Forbidden(), message.uid)]
+            case Subscribe(_, uid) if self.user(now) is None:
+                return [messages.error("logs", Forbidden(), uid)]
             case Subscribe(log_level, uid):
                 if log_level not in self._rules.levels:
                     fault = TidegateError("INVALID_PAYLOAD", f'Invalid "{log_level}" log level')

@@ -10,7 +10,7 @@ PREFIX_BITS = 64
 def address_key(address: str) -> str:
     """The key of a client's address: an IPv6 address stands for its /64, a mapped IPv4 address for itself."""
     try:
-        parsed = IPv6Address(address.partition("%")[0])
+        parsed = IPv6Address(address)
     except AddressValueError:
         return address
     if parsed.ipv4_mapped:

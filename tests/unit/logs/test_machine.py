@@ -156,6 +156,10 @@ def test_nobody_may_not_subscribe() -> None:
     assert not machine.following
 
 
+def test_nobody_may_unsubscribe() -> None:
+    assert said(anonymous().received(Unsubscribe(), NOW)) == [{"type": "logs", "event": "unsubscribe"}]
+
+
 def test_ping_is_answered_and_unknown_types_are_not() -> None:
     machine = anonymous()
     assert said(machine.received(Ping(1), NOW)) == [{"type": "pong", "uid": 1}]

@@ -35,6 +35,7 @@ def test_message_is_compressed_from_a_thousand_bytes(length: int, compressed: bo
     packed = wire.pack(OWN, b'{"a":"' + b"x" * (length - frame) + b'"}')
     assert packed.startswith(b"\x1f\x8b") is compressed
     assert compressed or len(packed) == length
+    assert wire.unpack(OWN, packed) is None
 
 
 @pytest.mark.parametrize("message", [b"", b"[]", b'"text"', b" {}", b"1"])
