@@ -155,6 +155,14 @@ class Transaction:
         self.on_commit_begin: list[Callable[[], None]] = []
         """Called one after the other right before COMMIT is sent."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._database.capabilities
+
+    @property
+    def tables(self) -> Mapping[str, sa.Table]:
+        return self._database.tables
+
     async def fetch(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """The rows of a SELECT, or of an INSERT, UPDATE or DELETE with RETURNING."""
         return await self._run(lambda connection: connection.execute(statement).all(), statement)

@@ -1,0 +1,288 @@
+"""From selections to SQL statements, which are built once for each selection and then run with other values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from tidegate.database.capabilities import Capabilities
+from tidegate.query.condition import Column, Condition, Link, Variable
+from tidegate.query.expressions import Expression, Expressions, Parameter, Tables
+from tidegate.query.plan import ReadPlan
+from tidegate.query.selection import Measure, Order, Output, Related, RelatedAny, Selection, Value
+from tidegate.schema import CONCEALED, Field, FieldType, values
+
+KEYS: Final = "keys"
+"""The parameter that takes the keys of the rows to read, or of the rows that they are related to."""
+
+
+class Restriction(Enum):
+    """Which of its rows a selection is read for."""
+
+    NONE = "all of them, within limit and offset"
+    KEY = "the one with the primary key in `keys`"
+    KEYS = "all whose primary key is among `keys`"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A SELECT without its values. A row has a value for each output, at its places."""
+
+    select: sa.Select[Any]
+    parameters: tuple[Parameter, ...]
+    places: tuple[tuple[int, ...], ...]
+    """For each output (of an aggregation: each group, then each measure), where its values stand in a row."""
+
+    def values(self, argument: Callable[[Variable], Any], keys: Any = None) -> dict[str, Any]:
+        """What its parameters are to be set to."""
+        found = {parameter.name: parameter.argument(argument) for parameter in self.parameters}
+        if keys is not None:
+            found[KEYS] = keys
+        return found
+
+
+def compile_read(plan: ReadPlan, tables: Tables, capabilities: Capabilities) -> sa.Select[Any]:
+    """What a bound plan reads of its own collection; what is related takes further statements."""
+    restriction = Restriction.NONE if plan.keys is None else Restriction.KEYS
+    statement = read_statement(plan.selection, restriction, tables, capabilities)
+    return statement.select.params(statement.values(plan.argument, plan.keys))
+
+
+def compile_count(condition: Condition, table: sa.Table, tables: Tables, capabilities: Capabilities) -> sa.Select[Any]:
+    """How many rows match a bound condition."""
+    matching = compile_condition(condition, table, tables, capabilities)
+    return sa.select(sa.func.count()).select_from(table).where(matching)
+
+
+def compile_condition(
+    condition: Condition, row: sa.FromClause, tables: Tables, capabilities: Capabilities
+) -> sa.ColumnElement[bool]:
+    """A bound condition on `row`."""
+    return Expressions(tables, capabilities).condition(condition, row)
+
+
+def read_statement(
+    selection: Selection, restriction: Restriction, tables: Tables, capabilities: Capabilities
+) -> Statement:
+    """The rows of a selection."""
+    return _kept(selection, restriction, tables, lambda: _Builder(tables, capabilities).read(selection, restriction))
+
+
+def related_statement(related: Related, tables: Tables, capabilities: Capabilities) -> Statement:
+    """The rows that are related to those with the values `keys` in `link.near`, each with that value at its end."""
+    selection, link = related.selection, related.link
+    return _kept(selection, link, tables, lambda: _Builder(tables, capabilities).related(selection, link))
+
+
+_statements: WeakKeyDictionary[Selection, dict[Restriction | Link, tuple[Tables, Statement]]] = WeakKeyDictionary()
+"""Kept as long as the selection, and until the tables are replaced."""
+
+
+def _kept(selection: Selection, kind: Restriction | Link, tables: Tables, build: Callable[[], Statement]) -> Statement:
+    kinds = _statements.setdefault(selection, {})
+    known = kinds.get(kind)
+    if known is not None and known[0] is tables:
+        return known[1]
+    statement = build()
+    kinds[kind] = (tables, statement)
+    return statement
+
+
+class _Builder:
+    """Builds one statement."""
+
+    def __init__(self, tables: Tables, capabilities: Capabilities) -> None:
+        self._tables = tables
+        self._capabilities = capabilities
+        self._expressions = Expressions(tables, capabilities)
+
+    def read(self, selection: Selection, restriction: Restriction) -> Statement:
+        table = self._tables[selection.collection]
+        select, places, order = self._select(selection, table)
+        key = table.c[selection.key.name]
+        match restriction:
+            case Restriction.NONE:
+                select = select.order_by(*order).limit(selection.limit).offset(selection.offset or None)
+            case Restriction.KEY:
+                select = select.where(key == sa.bindparam(KEYS, type_=key.type))
+            case Restriction.KEYS:
+                select = select.where(_among_keys(key)).order_by(*order)
+        return Statement(select, tuple(self._expressions.parameters), places)
+
+    def related(self, selection: Selection, link: Link) -> Statement:
+        table = self._tables[selection.collection]
+        far = table.c[link.far.name]
+        select, places, order = self._select(selection, table, far)
+        select = select.where(_among_keys(far))
+        if link.discriminator is not None and link.discriminator.collection == selection.collection:
+            select = select.where(table.c[link.discriminator.name] == link.near.field.collection)
+        if selection.limit is None and not selection.offset:
+            return Statement(select.order_by(*order), tuple(self._expressions.parameters), places)
+        far_column = select.selected_columns[-1]
+        position = sa.func.row_number().over(partition_by=far_column, order_by=order).label("position")
+        numbered = select.add_columns(position).subquery()
+        *columns, at = numbered.c
+        select = sa.select(*columns).where(at > selection.offset).order_by(at)
+        if selection.limit is not None:
+            select = select.where(at <= selection.offset + selection.limit)
+        return Statement(select, tuple(self._expressions.parameters), places)
+
+    def _select(
+        self, selection: Selection, table: sa.Table, *further: sa.ColumnElement[Any]
+    ) -> tuple[sa.Select[Any], tuple[tuple[int, ...], ...], list[Expression]]:
+        """The statement without its order, where the outputs stand in a row, and the order."""
+        if selection.aggregation is not None:
+            return self._aggregate(selection, table, *further)
+        columns = _Columns()
+        places = tuple(self._places(columns, output, table) for output in selection.outputs)
+        labelled = [*columns.labelled(), *(column.label("link") for column in further)]
+        condition = self._expressions.condition(selection.condition, table)
+        select = sa.select(*(labelled or [sa.literal_column("1").label("one")])).select_from(table).where(condition)
+        return select, places, [part for order in selection.order for part in self._ordered(order, table)]
+
+    def _places(self, columns: "_Columns", output: Output, table: sa.Table) -> tuple[int, ...]:
+        match output:
+            case Value():
+                return (columns.place(output, lambda: self._value(output, table)),)
+            case Related(link=link):
+                return (self._column(columns, link.near, table),)
+            case RelatedAny(near=near, discriminator=discriminator):
+                named = Column(discriminator, near.guard)
+                return self._column(columns, near, table), self._column(columns, named, table)
+
+    def _column(self, columns: "_Columns", column: Column, table: sa.Table) -> int:
+        return columns.place(Value("", column), lambda: self._expressions.operand(column, table))
+
+    def _value(self, output: Value, table: sa.Table) -> Expression:
+        value = self._expressions.operand(output.operand, table)
+        if output.concealed:
+            return sa.case((value.is_not(None), sa.literal(CONCEALED, sa.Text)))
+        return sa.type_coerce(value, NumberText()) if output.as_text else value
+
+    def _ordered(self, order: Order, table: sa.Table) -> list[Expression]:
+        value = self._expressions.sortable(order.operand, order.field, table)
+        column = order.operand
+        nullable = not isinstance(column, Column) or column.guard is not None or column.field.nullable
+        return _in_order(value, order.descending, nullable, self._capabilities)
+
+    def _aggregate(
+        self, selection: Selection, table: sa.Table, *further: sa.ColumnElement[Any]
+    ) -> tuple[sa.Select[Any], tuple[tuple[int, ...], ...], list[Expression]]:
+        """Operands are worked out in an inner statement, so that the outer one groups by plain columns everywhere."""
+        aggregation = selection.aggregation
+        assert aggregation is not None, "only called where there is one"
+        groups = [self._group(group, table).label(f"g{at}") for at, group in enumerate(aggregation.groups)]
+        operands = [
+            self._expressions.sortable(measure.operand, measure.field, table).label(f"m{at}")
+            for at, measure in enumerate(aggregation.measures)
+            if measure.operand is not None
+        ]
+        links = [column.label("link") for column in further]
+        condition = self._expressions.condition(selection.condition, table)
+        some = [*groups, *operands, *links] or [sa.literal_column("1").label("one")]
+        inner = sa.select(*some).select_from(table).where(condition).subquery()
+        columns: list[Expression] = [
+            sa.type_coerce(inner.c[group.name], NumberText()) if output.as_text else inner.c[group.name]
+            for group, output in zip(groups, aggregation.groups, strict=True)
+        ]
+        columns += [
+            _measure(measure, None if measure.operand is None else inner.c[f"m{at}"])
+            for at, measure in enumerate(aggregation.measures)
+        ]
+        grouping = [inner.c[column.name] for column in (*groups, *links)]
+        select = sa.select(*columns, *(inner.c[link.name] for link in links)).select_from(inner).group_by(*grouping)
+        order = [
+            part
+            for at, descending in aggregation.order
+            for part in _in_order(columns[at], descending, True, self._capabilities)
+        ]
+        return select, tuple((at,) for at in range(len(columns))), order
+
+    def _group(self, group: Value, table: sa.Table) -> Expression:
+        field = group.operand.field if isinstance(group.operand, Column) else None
+        return self._expressions.sortable(group.operand, field, table)
+
+
+class _Columns:
+    """The columns of a statement, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], int] = {}
+        self._expressions: list[Expression] = []
+
+    def place(self, output: Value, build: Callable[[], Expression]) -> int:
+        """Where in a row the value stands, whatever its name in the answer."""
+        known = (output.operand, output.as_text, output.concealed)
+        if known not in self._known:
+            self._known[known] = len(self._expressions)
+            self._expressions.append(build())
+        return self._known[known]
+
+    def labelled(self) -> list[sa.Label[Any]]:
+        return [expression.label(f"c{place}") for place, expression in enumerate(self._expressions)]
+
+
+class NumberText(sa.types.TypeDecorator[str]):
+    """A number that is answered as a text: without a fraction that says nothing, or rounded to `scale` digits."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, scale: int | None = None) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def process_result_value(self, value: Any, _: sa.Dialect) -> str | None:
+        if value is None:
+            return None
+        if self.scale is not None:
+            exact = Decimal(repr(value) if isinstance(value, float) else value)
+            return values.decimal_text(round(exact, self.scale), self.scale)
+        return str(values.float_number(value) if isinstance(value, float) else value)
+
+
+def _among_keys(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return column.in_(sa.bindparam(KEYS, type_=column.type, expanding=True))
+
+
+def _in_order(value: Expression, descending: bool, nullable: bool, capabilities: Capabilities) -> list[Expression]:
+    """Nulls come last in ascending order and first in descending order."""
+    directed = value.desc() if descending else value.asc()
+    if not nullable or capabilities.nulls_sort_high:
+        return [directed]
+    if capabilities.nulls_ordering:
+        return [directed.nulls_first() if descending else directed.nulls_last()]
+    missing = value.is_(None)
+    return [missing.desc() if descending else missing.asc(), directed]
+
+
+_AGGREGATES: Mapping[str, Callable[[Expression], Expression]] = {
+    "count": sa.func.count,
+    "countDistinct": lambda value: sa.func.count(value.distinct()),
+    "sum": sa.func.sum,
+    "sumDistinct": lambda value: sa.func.sum(value.distinct()),
+    "avg": lambda value: sa.func.avg(sa.cast(value, sa.Double)),
+    "avgDistinct": lambda value: sa.func.avg(sa.cast(value, sa.Double).distinct()),
+    "min": sa.func.min,
+    "max": sa.func.max,
+}
+
+
+def _measure(measure: Measure, value: Expression | None) -> Expression:
+    if value is None:
+        return sa.type_coerce(sa.func.count(), NumberText())
+    found = _AGGREGATES[measure.function](value)
+    if measure.function in ("min", "max"):
+        return sa.type_coerce(found, NumberText() if measure.field is None else value.type)
+    return sa.type_coerce(found, NumberText(_sum_scale(measure)))
+
+
+def _sum_scale(measure: Measure) -> int | None:
+    field: Field | None = measure.field
+    if field is None or field.type is not FieldType.DECIMAL or not measure.function.startswith("sum"):
+        return None
+    return field.numeric_scale
