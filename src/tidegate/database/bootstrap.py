@@ -12,7 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from tidegate.database.catalog import ForeignKey, read_catalog
-from tidegate.database.ddl import create_table
+from tidegate.database.ddl import create_table, run
 from tidegate.database.engine import Database
 from tidegate.database.introspection import take_snapshot
 from tidegate.database.system import PUBLIC_POLICY_NAME, SystemField, system_tables
@@ -80,7 +80,7 @@ def _create(connection: sa.Connection, names: Sequence[str]) -> None:
             if field.references
         ]
         for statement in create_table(name, fields, keys, connection.dialect):
-            connection.exec_driver_sql(statement)
+            run(connection, statement)
 
 
 def _field(table: str, system: SystemField) -> Field:

@@ -20,6 +20,8 @@ class Column:
     name: str
     type: str
     """As the engine spells it, without length or precision; ` unsigned` stays."""
+    spelling: str
+    """The same with everything."""
     length: int | None
     precision: int | None
     scale: int | None
@@ -70,6 +72,7 @@ def _rows(connection: sa.Connection, sql: str) -> Sequence[sa.Row[Any]]:
 
 _POSTGRESQL_COLUMNS = """
     SELECT c.relname AS table_name, a.attname AS name, format_type(t.oid, NULL) AS type, a.atttypmod AS modifier,
+           format_type(a.atttypid, a.atttypmod) AS spelling,
            NOT a.attnotnull AS nullable, pg_get_expr(d.adbin, d.adrelid) AS expression, a.attidentity <> '' AS identity,
            t.typtype = 'e' AS enumerated,
            coalesce(bool_or(i.indisprimary), FALSE) AS primary_key,
@@ -81,8 +84,8 @@ _POSTGRESQL_COLUMNS = """
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     LEFT JOIN pg_index i ON i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-    GROUP BY c.relname, a.attname, t.oid, a.atttypmod, a.attnotnull, d.adbin, d.adrelid, a.attidentity, t.typtype,
-             a.attnum
+    GROUP BY c.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, t.oid, t.typtype,
+             d.adbin, d.adrelid
     ORDER BY c.relname, a.attnum
 """
 _POSTGRESQL_FOREIGN_KEYS = """
@@ -111,6 +114,7 @@ def _read_postgresql(connection: sa.Connection) -> Catalog:
                 row.table_name,
                 row.name,
                 row.type,
+                row.spelling,
                 modifier if text else None,
                 modifier >> 16 if numeric and modifier is not None else None,
                 modifier & 0x7FF if numeric and modifier is not None else None,
@@ -182,6 +186,7 @@ def _read_mysql(connection: sa.Connection) -> Catalog:
             row.table_name,
             row.name,
             _mysql_type(row.type, row.full_type),
+            row.full_type,
             row.length if row.type in ("char", "varchar") else None,
             row.numeric_precision if row.type == "decimal" else None,
             row.numeric_scale if row.type == "decimal" else None,
@@ -266,6 +271,7 @@ def _read_sqlite(connection: sa.Connection) -> Catalog:
                 row.table_name,
                 row.name,
                 name,
+                row.type,
                 first if "char" in name else None,
                 first if numeric else None,
                 (second or 0) if numeric and first is not None else None,

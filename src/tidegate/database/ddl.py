@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tidegate.database.catalog import ForeignKey
+from tidegate.database.catalog import Column, ForeignKey
+from tidegate.database.column_types import default_value, is_default
 from tidegate.database.types import ApiType
 from tidegate.schema.model import Field, FieldType
 
@@ -57,6 +58,11 @@ def quote(name: str, dialect: sa.Dialect) -> str:
     return dialect.identifier_preparer.quote_identifier(name)
 
 
+def run(connection: sa.Connection, statement: str) -> None:
+    """Execute a statement as it stands, without looking for parameters in it."""
+    connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
 def column_type(field: Field, dialect: sa.Dialect) -> str:
     """The type of a new column for the field."""
     name = _TYPES[field.type][_ENGINES.index(dialect.name)]
@@ -71,9 +77,17 @@ def _scale(field: Field) -> int:
     return DEFAULT_SCALE if field.numeric_scale is None else field.numeric_scale
 
 
-def column_definition(field: Field, dialect: sa.Dialect) -> str:
-    """The column as it stands in CREATE TABLE and ADD COLUMN; without its foreign key and unique index."""
-    spelled = f"{quote(field.name, dialect)} {column_type(field, dialect)}"
+def column_definition(field: Field, dialect: sa.Dialect, present: Column | None = None) -> str:
+    """The column as it stands in CREATE TABLE and ADD COLUMN; without its foreign key and unique index.
+
+    Where the column is `present`, its type and default stay as they are unless the field has others.
+    """
+    keeps_type = present is not None and same_type(present, field, dialect)
+    spelled = (
+        f"{quote(field.name, dialect)} {present.spelling if present and keeps_type else column_type(field, dialect)}"
+    )
+    if present is not None and keeps_type and present.collation is not None:
+        spelled += f" COLLATE {present.collation}"
     if field.auto_increment:
         return f"{quote(field.name, dialect)} {_AUTO_INCREMENT[dialect.name](field, dialect)}"
     if field.primary_key:
@@ -82,8 +96,26 @@ def column_definition(field: Field, dialect: sa.Dialect) -> str:
         spelled += " NOT NULL"
     elif dialect.name == "mysql":
         spelled += " NULL"  # a `timestamp` is NOT NULL unless told
-    default = default_expression(field, dialect)
+    if present is not None and present.default is not None and same_default(present, field):
+        default: str | None = f"({present.default})" if dialect.name == "sqlite" else present.default
+    else:
+        default = default_expression(field, dialect)
     return spelled if default is None else f"{spelled} DEFAULT {default}"
+
+
+def same_type(column: Column, field: Field, dialect: sa.Dialect) -> bool:
+    """Whether the column has the field's type already."""
+    if field.database_type == column.type:
+        same_numbers = (column.precision, column.scale) == (field.numeric_precision, field.numeric_scale)
+        return column.length == field.max_length and same_numbers
+    return column.spelling == column_type(field, dialect)
+
+
+def same_default(column: Column, field: Field) -> bool:
+    """Whether the column has the field's default already, also where it is an expression."""
+    if field.default is None:
+        return field.has_default == is_default(column.default)
+    return bool(field.default == default_value(field, column.default))
 
 
 _AUTO_INCREMENT: Mapping[str, Callable[[Field, sa.Dialect], str]] = {

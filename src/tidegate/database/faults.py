@@ -52,9 +52,8 @@ def translate(error: Exception, schema: Schema, statement: sa.Executable | None 
 def _kind(error: Exception) -> str:
     """The error's type and number, without its message, which may hold values."""
     original: Any = getattr(error, "orig", None) or error
-    number = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
-    if number is None and original.args and isinstance(original.args[0], int):
-        number = original.args[0]
+    number = original.args[0] if original.args and isinstance(original.args[0], int) else None
+    number = number or getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
     return type(original).__name__ + (f" {number}" if number else "")
 
 
@@ -126,12 +125,12 @@ _UNKNOWN = Fault("INTERNAL_SERVER_ERROR")
 
 def _engine_fault(error: DBAPIError) -> Fault:
     original: Any = error.orig
+    if len(original.args) > 1 and isinstance(original.args[0], int):
+        return _mysql(original.args[0], str(original.args[1]))
     if (sqlstate := getattr(original, "sqlstate", None)) is not None:
         return _postgresql(sqlstate, error.driver_exception)
     if (name := getattr(original, "sqlite_errorname", None)) is not None:
         return _sqlite(name, str(original))
-    if len(original.args) > 1 and isinstance(original.args[0], int):
-        return _mysql(original.args[0], str(original.args[1]))
     if "invalid input for query argument" in str(original):  # asyncpg, before anything is sent
         return Fault("INVALID_PAYLOAD")
     return _UNKNOWN
