@@ -37,8 +37,18 @@ def by_code_point(text: sa.ColumnElement[Any], capabilities: Capabilities) -> sa
     if capabilities.dialect == "postgresql":
         return sa.collate(text, "C")
     if capabilities.dialect == "mysql":
-        return sa.type_coerce(sa.cast(text, sa.LargeBinary), text.type)
+        return sa.type_coerce(sa.cast(text, sa.LargeBinary), _TextOfBytes())
     return text
+
+
+class _TextOfBytes(sa.types.TypeDecorator[str]):
+    """A text that the engine handles as its bytes in UTF-8."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_result_value(self, value: bytes | str | None, _: sa.Dialect) -> str | None:
+        return value.decode() if isinstance(value, bytes) else value
 
 
 def _postgresql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -75,7 +85,7 @@ def _sqlite_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElem
         # The ISO week is that of the week's Thursday: its day in the year tells how many weeks came before.
         thursday = sa.func.date(moment, "-3 days", "weekday 4")
         day = sa.cast(sa.func.strftime("%j", thursday), sa.Integer)
-        return (day - sa.literal_column("1")).op("/")(sa.literal_column("7")) + sa.literal_column("1")
+        return (day - sa.literal_column("1", sa.Integer)) // sa.literal_column("7", sa.Integer) + sa.literal_column("1")
     return sa.func.strftime(_SQLITE_FORMATS[part], moment)
 
 

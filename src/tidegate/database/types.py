@@ -107,8 +107,8 @@ _STORAGES = {
         "real": Storage.DOUBLE,
         "double": Storage.DOUBLE,
         "double precision": Storage.DOUBLE,
-        "decimal": Storage.NUMERIC,
-        "numeric": Storage.NUMERIC,
+        "decimal": Storage.DOUBLE,
+        "numeric": Storage.DOUBLE,
         "blob": Storage.BYTES,
     },
 }

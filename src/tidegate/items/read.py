@@ -45,7 +45,7 @@ async def read_plan(source: Source, plan: ReadPlan) -> list[Item]:
 
 
 async def read_meta(source: Source, plan: ReadPlan) -> dict[str, int]:
-    """The counts that a bound plan's query asks for: `total_count` of all visible items, `filter_count` of the found."""
+    """The counts that a bound plan's query asks for: `total_count` of all visible items, `filter_count` of those found."""
     conditions = {"total_count": plan.visible, "filter_count": plan.selection.condition}
     table = source.tables[plan.collection]
     counts: dict[str, int] = {}

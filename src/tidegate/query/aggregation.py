@@ -11,7 +11,7 @@ from tidegate.query.sight import Path, Sight, Visibility
 from tidegate.schema import FieldType
 
 _NUMBERS: Final = frozenset({FieldType.INTEGER, FieldType.BIG_INTEGER, FieldType.FLOAT, FieldType.DECIMAL})
-_TEXTS: Final = frozenset({FieldType.STRING, FieldType.TEXT, FieldType.CSV})
+_TEXTS: Final = frozenset({FieldType.STRING, FieldType.TEXT})
 _TIMES: Final = frozenset({FieldType.DATE, FieldType.TIME, FieldType.DATE_TIME, FieldType.TIMESTAMP})
 _DISTINCT: Final = _NUMBERS | _TEXTS | _TIMES | {FieldType.BOOLEAN, FieldType.UUID}
 _COUNTABLE: Final = frozenset(FieldType) - {FieldType.ALIAS}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -13,8 +13,8 @@ from tidegate.database.capabilities import Capabilities
 from tidegate.query.condition import Column, Condition, Link, Variable
 from tidegate.query.expressions import Expression, Expressions, Parameter, Tables
 from tidegate.query.plan import ReadPlan
-from tidegate.query.selection import Measure, Order, Output, Related, RelatedAny, Selection, Value
-from tidegate.schema import CONCEALED, Field, FieldType, values
+from tidegate.query.selection import Aggregation, Measure, Order, Output, Related, RelatedAny, Selection, Value
+from tidegate.schema import CONCEALED, Field, FieldType, RelationKind, values
 
 KEYS: Final = "keys"
 """The parameter that takes the keys of the rows to read, or of the rows that they are related to."""
@@ -92,6 +92,16 @@ def _kept(selection: Selection, kind: Restriction | Link, tables: Tables, build:
     return statement
 
 
+class _Parts(NamedTuple):
+    """A statement that has yet to be put in order and cut to length."""
+
+    select: sa.Select[Any]
+    places: tuple[tuple[int, ...], ...]
+    order: list[Expression]
+    near: Expression | None = None
+    """The column at the end: the value of the row that each row is related to."""
+
+
 class _Builder:
     """Builds one statement."""
 
@@ -101,48 +111,48 @@ class _Builder:
         self._expressions = Expressions(tables, capabilities)
 
     def read(self, selection: Selection, restriction: Restriction) -> Statement:
-        table = self._tables[selection.collection]
-        select, places, order = self._select(selection, table)
-        key = table.c[selection.key.name]
-        match restriction:
-            case Restriction.NONE:
-                select = select.order_by(*order).limit(selection.limit).offset(selection.offset or None)
-            case Restriction.KEY:
-                select = select.where(key == sa.bindparam(KEYS, type_=key.type))
-            case Restriction.KEYS:
-                select = select.where(_among_keys(key)).order_by(*order)
-        return Statement(select, tuple(self._expressions.parameters), places)
+        key = self._tables[selection.collection].c[selection.key.name]
+        if restriction is Restriction.NONE:
+            parts = self._select(selection)
+            select = parts.select.order_by(*parts.order).limit(selection.limit).offset(selection.offset or None)
+        elif restriction is Restriction.KEYS:
+            parts = self._select(selection, _among_keys(key))
+            select = parts.select.order_by(*parts.order)
+        else:
+            parts = self._select(selection, key == sa.bindparam(KEYS, type_=key.type))
+            select = parts.select
+        return Statement(select, tuple(self._expressions.parameters), parts.places)
 
     def related(self, selection: Selection, link: Link) -> Statement:
         table = self._tables[selection.collection]
         far = table.c[link.far.name]
-        select, places, order = self._select(selection, table, far)
-        select = select.where(_among_keys(far))
-        if link.discriminator is not None and link.discriminator.collection == selection.collection:
-            select = select.where(table.c[link.discriminator.name] == link.near.field.collection)
-        if selection.limit is None and not selection.offset:
-            return Statement(select.order_by(*order), tuple(self._expressions.parameters), places)
-        far_column = select.selected_columns[-1]
-        position = sa.func.row_number().over(partition_by=far_column, order_by=order).label("position")
-        numbered = select.add_columns(position).subquery()
-        *columns, at = numbered.c
-        select = sa.select(*columns).where(at > selection.offset).order_by(at)
-        if selection.limit is not None:
-            select = select.where(at <= selection.offset + selection.limit)
-        return Statement(select, tuple(self._expressions.parameters), places)
+        restrictions = [_among_keys(far)]
+        if link.discriminator is not None and link.kind is RelationKind.O2M:
+            restrictions.append(table.c[link.discriminator.name] == link.near.field.collection)
+        parts = self._select(selection, *restrictions, near=far)
+        select = parts.select.order_by(*parts.order)
+        if selection.limit is not None or selection.offset:
+            position = sa.func.row_number().over(partition_by=parts.near, order_by=parts.order).label("position")
+            *columns, at = parts.select.add_columns(position).subquery().c
+            select = sa.select(*columns).where(at > selection.offset).order_by(at)
+            if selection.limit is not None:
+                select = select.where(at <= selection.offset + selection.limit)
+        return Statement(select, tuple(self._expressions.parameters), parts.places)
 
     def _select(
-        self, selection: Selection, table: sa.Table, *further: sa.ColumnElement[Any]
-    ) -> tuple[sa.Select[Any], tuple[tuple[int, ...], ...], list[Expression]]:
-        """The statement without its order, where the outputs stand in a row, and the order."""
+        self, selection: Selection, *restrictions: sa.ColumnElement[bool], near: Expression | None = None
+    ) -> _Parts:
+        table = self._tables[selection.collection]
+        where = [self._expressions.condition(selection.condition, table), *restrictions]
         if selection.aggregation is not None:
-            return self._aggregate(selection, table, *further)
+            return self._aggregate(selection.aggregation, table, where, near)
         columns = _Columns()
         places = tuple(self._places(columns, output, table) for output in selection.outputs)
-        labelled = [*columns.labelled(), *(column.label("link") for column in further)]
-        condition = self._expressions.condition(selection.condition, table)
-        select = sa.select(*(labelled or [sa.literal_column("1").label("one")])).select_from(table).where(condition)
-        return select, places, [part for order in selection.order for part in self._ordered(order, table)]
+        labelled = columns.labelled()
+        if near is not None:
+            labelled.append(near.label("near"))
+        select = sa.select(*(labelled or [sa.literal_column("1").label("one")])).select_from(table).where(*where)
+        return _Parts(select, places, [part for order in selection.order for part in self._ordered(order, table)], near)
 
     def _places(self, columns: "_Columns", output: Output, table: sa.Table) -> tuple[int, ...]:
         match output:
@@ -170,37 +180,42 @@ class _Builder:
         return _in_order(value, order.descending, nullable, self._capabilities)
 
     def _aggregate(
-        self, selection: Selection, table: sa.Table, *further: sa.ColumnElement[Any]
-    ) -> tuple[sa.Select[Any], tuple[tuple[int, ...], ...], list[Expression]]:
+        self,
+        aggregation: Aggregation,
+        table: sa.Table,
+        where: list[sa.ColumnElement[bool]],
+        near: Expression | None,
+    ) -> _Parts:
         """Operands are worked out in an inner statement, so that the outer one groups by plain columns everywhere."""
-        aggregation = selection.aggregation
-        assert aggregation is not None, "only called where there is one"
-        groups = [self._group(group, table).label(f"g{at}") for at, group in enumerate(aggregation.groups)]
-        operands = [
+        inner_columns = [self._group(group, table).label(f"g{at}") for at, group in enumerate(aggregation.groups)]
+        inner_columns += [
             self._expressions.sortable(measure.operand, measure.field, table).label(f"m{at}")
             for at, measure in enumerate(aggregation.measures)
             if measure.operand is not None
         ]
-        links = [column.label("link") for column in further]
-        condition = self._expressions.condition(selection.condition, table)
-        some = [*groups, *operands, *links] or [sa.literal_column("1").label("one")]
-        inner = sa.select(*some).select_from(table).where(condition).subquery()
-        columns: list[Expression] = [
-            sa.type_coerce(inner.c[group.name], NumberText()) if output.as_text else inner.c[group.name]
-            for group, output in zip(groups, aggregation.groups, strict=True)
-        ]
-        columns += [
+        if near is not None:
+            inner_columns.append(near.label("near"))
+        some = inner_columns or [sa.literal_column("1").label("one")]
+        inner = sa.select(*some).select_from(table).where(*where).subquery()
+        groups: list[Expression] = [inner.c[f"g{at}"] for at in range(len(aggregation.groups))]
+        measures = [
             _measure(measure, None if measure.operand is None else inner.c[f"m{at}"])
             for at, measure in enumerate(aggregation.measures)
         ]
-        grouping = [inner.c[column.name] for column in (*groups, *links)]
-        select = sa.select(*columns, *(inner.c[link.name] for link in links)).select_from(inner).group_by(*grouping)
+        columns = [
+            sa.type_coerce(column, NumberText()) if group.as_text else column
+            for group, column in zip(aggregation.groups, groups, strict=True)
+        ]
+        sortable = [*groups, *measures]
         order = [
             part
             for at, descending in aggregation.order
-            for part in _in_order(columns[at], descending, True, self._capabilities)
+            for part in _in_order(sortable[at], descending, True, self._capabilities)
         ]
-        return select, tuple((at,) for at in range(len(columns))), order
+        places = tuple((at,) for at in range(len(sortable)))
+        inner_near = [] if near is None else [inner.c["near"]]
+        select = sa.select(*columns, *measures, *inner_near).select_from(inner).group_by(*groups, *inner_near)
+        return _Parts(select, places, order, *inner_near)
 
     def _group(self, group: Value, table: sa.Table) -> Expression:
         field = group.operand.field if isinstance(group.operand, Column) else None
