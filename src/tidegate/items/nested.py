@@ -1,7 +1,7 @@
 """The forms in which a write may name related items, as plain values. Pure.
 
 A one-to-many field takes either the whole new set, as a list of keys and objects, or a change of it, as an object with
-`create`, `update` and `delete` (the forms that `@directus/sdk` documents). A many-to-one field takes a key or an object.
+`create`, `update` and `delete` (the forms that `@directus/sdk` takes). A many-to-one field takes a key or an object.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,88 @@
+"""Committed changes, in commit order, to whoever listens in this process.
+
+A transaction takes its ticket while it still holds the locks of the rows it wrote, right before COMMIT is sent. Two
+transactions that touch the same row therefore take their tickets in the order in which the database commits them, and
+whatever order the answers to their COMMITs are read in, changes leave in the order of the tickets. A ticket that is
+rolled back leaves nothing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from tidegate.database.engine import Database, Transaction
+from tidegate.items.changes import Change
+
+ChangeHandler = Callable[[Sequence[Change]], None]
+"""Called synchronously with the changes of one transaction; must not block and must not raise."""
+
+
+class Ticket:
+    """A place in the order of commits; `changes` is None until the transaction has ended."""
+
+    __slots__ = ("changes", "left")
+
+    def __init__(self) -> None:
+        self.changes: Sequence[Change] | None = None
+        self.left: asyncio.Future[None] | None = None
+        """Done when the ticket has left the order, where somebody waits for that."""
+
+
+class Feed:
+    """Hands the changes of each transaction to every handler, in commit order."""
+
+    def __init__(self) -> None:
+        self._handlers: list[ChangeHandler] = []
+        self._tickets: deque[Ticket] = deque()
+
+    def subscribe(self, handler: ChangeHandler) -> None:
+        """Handlers are called in the order in which they subscribed."""
+        self._handlers.append(handler)
+
+    def take(self) -> Ticket:
+        """Take the next place in the order. The caller owes one `settle` for it."""
+        ticket = Ticket()
+        self._tickets.append(ticket)
+        return ticket
+
+    def settle(self, ticket: Ticket, changes: Sequence[Change]) -> None:
+        """The ticket's transaction has ended with these changes (none: rolled back); release all that may leave."""
+        ticket.changes = changes
+        while self._tickets and (ready := self._tickets[0].changes) is not None:
+            left = self._tickets.popleft().left
+            if left is not None and not left.done():
+                left.set_result(None)
+            if ready:
+                for handler in self._handlers:
+                    handler(ready)
+
+
+
+    async def caught_up(self) -> None:
+        """Wait until the changes of every transaction that has its ticket by now have been handed over.
+
+        Whatever a read has seen, its ticket was taken before: after this, the handlers know of it.
+        """
+        if self._tickets:
+            last = self._tickets[-1]
+            if last.left is None:
+                last.left = asyncio.get_running_loop().create_future()
+            await asyncio.shield(last.left)
+
+
+@asynccontextmanager
+async def recorded(database: Database, feed: Feed) -> AsyncIterator[tuple[Transaction, list[Change]]]:
+    """A transaction whose changes, appended to the list by the caller, go to the feed if and only if it commits."""
+    changes: list[Change] = []
+    ticket: Ticket | None = None
+    try:
+        async with database.transaction() as transaction:
+            yield transaction, changes
+            ticket = feed.take()
+    except BaseException:
+        if ticket is not None:
+            feed.settle(ticket, ())
+        raise
+    if ticket is not None:
+        feed.settle(ticket, changes)
