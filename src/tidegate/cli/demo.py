@@ -1,0 +1,117 @@
+"""`tidegate demo`: a chat project in `data/`, made on first run, and served."""
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidegate import logging as tidegate_logging
+from tidegate.access.rights import Rights
+from tidegate.app import Running
+from tidegate.cli import LOCAL_URL
+from tidegate.cli.accounts import PASSWORD_BYTES, TOKEN_BYTES
+from tidegate.cli.output import CommandError, say
+from tidegate.cli.serving import serve
+from tidegate.cli.system import perform
+from tidegate.settings import Settings, make_settings, read_environment
+
+FOLDER = Path("data")
+DATABASE = "tidegate.db"
+TOKEN_FILE = "member-token"  # noqa: S105 - a file's name
+ADMIN_EMAIL = "admin@example.com"
+MEMBER_EMAIL = "member@example.com"
+COLLECTION: Mapping[str, Any] = {
+    "collection": "messages",
+    "schema": {},
+    "meta": {"note": "What is said in the demo"},
+    "fields": [
+        {"field": "id", "type": "integer", "schema": {"is_primary_key": True, "has_auto_increment": True}, "meta": {}},
+        {"field": "text", "type": "text", "schema": {"is_nullable": False}, "meta": {"required": True}},
+        {"field": "user_created", "type": "uuid", "schema": {}, "meta": {"special": ["user-created"]}},
+        {"field": "date_created", "type": "timestamp", "schema": {}, "meta": {"special": ["date-created"]}},
+    ],
+}
+PERMISSIONS: tuple[Mapping[str, Any], ...] = (
+    {"collection": "messages", "action": "read", "permissions": {}, "fields": ["*"]},
+    {"collection": "messages", "action": "create", "permissions": {}, "fields": ["text"]},
+)
+
+
+def demo() -> None:
+    """Serve the project until told to stop. Raises `SettingsError` or `CommandError`."""
+    password = None if (FOLDER / TOKEN_FILE).exists() else make_project()
+    settings = demo_settings(FOLDER, os.environ)
+    tidegate_logging.configure(settings.log_level, settings.log_style)
+    serve(settings, lambda url: say(greeting(url, password, (FOLDER / TOKEN_FILE).read_text())))
+
+
+def demo_settings(folder: Path, environ: Mapping[str, str], **more: str) -> Settings:
+    """The settings of the environment, but for the database, and for this machine alone unless HOST says otherwise."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("DB_")}
+    database = {"DB_CLIENT": "sqlite3", "DB_FILENAME": str(folder / DATABASE)}
+    return make_settings(read_environment({"HOST": "127.0.0.1", **kept, **database, **more}))
+
+
+def make_project() -> str:
+    """Make `data/` as a whole or not at all; returns the administrator's password."""
+    if FOLDER.exists() and any(FOLDER.iterdir()):
+        raise CommandError(f"{FOLDER}/ holds something else than the demo: move it away, or use tidegate start.")
+    unfinished = FOLDER.with_name(f"{FOLDER.name}.unfinished")
+    password, token = secrets.token_urlsafe(PASSWORD_BYTES), secrets.token_urlsafe(TOKEN_BYTES)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    settings = demo_settings(unfinished, os.environ, ADMIN_EMAIL=ADMIN_EMAIL, ADMIN_PASSWORD=password)
+
+    async def work(server: Running, rights: Rights) -> None:
+        await fill_project(server, rights, token)
+
+    perform(settings, work)
+    file = unfinished / TOKEN_FILE
+    file.touch(mode=0o600)
+    file.write_text(token)
+    unfinished.rename(FOLDER)
+    return password
+
+
+async def fill_project(server: Running, rights: Rights, token: str) -> None:
+    """The collection, a role that may read it and add to it, and a member with that role."""
+    await server.structure.create_collection(rights, COLLECTION)
+    create = server.items.create
+    (policy,) = await create(rights, "directus_policies", [{"name": "Member", "app_access": False}])
+    await create(rights, "directus_permissions", [{**permission, "policy": policy} for permission in PERMISSIONS])
+    (role,) = await create(rights, "directus_roles", [{"name": "Member"}])
+    await create(rights, "directus_access", [{"role": role, "policy": policy}])
+    member = {"email": MEMBER_EMAIL, "first_name": "Member", "role": role, "status": "active", "token": token}
+    await create(rights, "directus_users", [member])
+
+
+def greeting(url: str, password: str | None, token: str) -> str:
+    """What a person reads when the server answers; `password` on the first run only."""
+    elsewhere = "" if url == LOCAL_URL else f" --url {url}"
+    token_file = f'"$(cat {FOLDER / TOKEN_FILE})"'
+    shown_once = [f"  Password        {password}   (shown this once)"] if password is not None else []
+    return "\n".join(
+        (
+            "",
+            f"Tidegate serves the demo in {FOLDER}/ at {url}",
+            "",
+            f"  Administrator   {ADMIN_EMAIL}",
+            *shown_once,
+            f"  Member's token  {token}   (kept in {FOLDER / TOKEN_FILE})",
+            "",
+            "In a second terminal, follow the messages:",
+            "",
+            f"  {sys.argv[0]} listen messages{elsewhere} --token {token_file}",
+            "",
+            "In a third, write one:",
+            "",
+            f"  curl {url}/items/messages \\",
+            f'    -H "Authorization: Bearer $(cat {FOLDER / TOKEN_FILE})" \\',
+            '    -H "Content-Type: application/json" \\',
+            """    -d '{"text": "hello"}'""",
+            "",
+            "Ctrl-C ends.",
+        )
+    )
