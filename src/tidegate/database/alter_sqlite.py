@@ -4,7 +4,7 @@ Rows, indexes, triggers, the AUTOINCREMENT counter and the references of other t
 `Database.restructuring`, where foreign keys are off and checked at the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
@@ -78,9 +78,9 @@ def _rebuild(connection: sa.Connection, table: str, edit: Edit) -> None:
     after = edit(before)
     old, new = quote(table, connection.dialect), quote(_TEMPORARY, connection.dialect)
     run(connection, f"CREATE TABLE {new} {after}")
-    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in _stored_columns(connection, table, after)]
-    source, target = (sa.table(sa.quoted_name(name, quote=True), *columns) for name in (table, _TEMPORARY))
-    connection.execute(sa.insert(target).from_select([*target.c], sa.select(*source.c)))
+    columns = _stored_columns(connection, table, after)
+    source, target = (_lightweight(name, columns) for name in (table, _TEMPORARY))
+    connection.execute(sa.insert(target).from_select(columns, sa.select(source)))
     counter = _counter(connection, table)
     run(connection, f"DROP TABLE {old}")
     run(connection, f"ALTER TABLE {new} RENAME TO {old}")
@@ -92,6 +92,10 @@ def _rebuild(connection: sa.Connection, table: str, edit: Edit) -> None:
     for row in stored:
         if row.type in ("index", "trigger"):
             run(connection, row.sql)
+
+
+def _lightweight(name: str, columns: Sequence[str]) -> sa.TableClause:
+    return sa.table(sa.quoted_name(name, quote=True), *(sa.column(sa.quoted_name(one, quote=True)) for one in columns))
 
 
 def _stored_columns(connection: sa.Connection, table: str, after: TableText) -> list[str]:

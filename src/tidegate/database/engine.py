@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tidegate.database import capabilities as known
 from tidegate.database.capabilities import Capabilities
+from tidegate.database.catalog import Catalog, read_catalog
 from tidegate.database.connections import Connections, DatabaseSettings, connect
 from tidegate.database.faults import FAULTS, translate
 from tidegate.database.introspection import Snapshot, take_snapshot
@@ -122,6 +123,15 @@ class Database:
         for handler in self._handlers:
             handler(self.schema)
         return self.schema
+
+    async def catalog(self) -> Catalog:
+        """What the engine's catalogue says at this moment."""
+
+        def work() -> Catalog:
+            with self._connections.reader.connect() as connection:
+                return read_catalog(connection)
+
+        return await self._read(work)
 
     def on_schema(self, handler: Callable[[Schema], None]) -> None:
         """Have `handler` called with each new snapshot."""

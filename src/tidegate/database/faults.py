@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tidegate.errors import InvalidPayload, TidegateError
+from tidegate.errors import Conflict, InvalidPayload, TidegateError
 from tidegate.schema.model import Collection, Schema
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ def _kind(error: Exception) -> str:
 
 
 def _client_error(fault: Fault, schema: Schema, statement: sa.Executable | None) -> TidegateError:
+    if fault.code == _CONFLICT:
+        return Conflict()
     if fault.code == "INVALID_PAYLOAD":
         return InvalidPayload(f'Invalid value for field "{fault.column}"' if fault.column else "Invalid value")
     if fault.code not in _ABOUT_A_VALUE:
@@ -121,6 +123,8 @@ def _values(statement: sa.Executable | None) -> Mapping[str, Any]:
 # What each engine says.
 
 _UNKNOWN = Fault("INTERNAL_SERVER_ERROR")
+_CONFLICT = "conflict"
+"""Not a code of the table of errors: becomes `Conflict`."""
 
 
 def _engine_fault(error: DBAPIError) -> Fault:
@@ -149,8 +153,8 @@ _SQLSTATES: Mapping[str, str] = {
     "54000": "INVALID_QUERY",
     "54001": "INVALID_QUERY",
     "54011": "INVALID_QUERY",
-    "40001": "SERVICE_UNAVAILABLE",
-    "40P01": "SERVICE_UNAVAILABLE",
+    "40001": _CONFLICT,
+    "40P01": _CONFLICT,
     "55P03": "SERVICE_UNAVAILABLE",
     "57014": "SERVICE_UNAVAILABLE",
     "57P01": "SERVICE_UNAVAILABLE",
@@ -197,10 +201,16 @@ _MYSQL_CODES: Mapping[int, str] = {
     1366: "INVALID_PAYLOAD",
     4025: "FAILED_VALIDATION",
     3819: "FAILED_VALIDATION",
+    1005: "INVALID_FOREIGN_KEY",
+    1215: "INVALID_FOREIGN_KEY",
+    1832: "INVALID_FOREIGN_KEY",
+    1833: "INVALID_FOREIGN_KEY",
+    1071: "INVALID_PAYLOAD",
+    1118: "INVALID_PAYLOAD",
     1436: "INVALID_QUERY",
-    1205: "SERVICE_UNAVAILABLE",
-    1213: "SERVICE_UNAVAILABLE",
-    1020: "SERVICE_UNAVAILABLE",
+    1205: _CONFLICT,
+    1213: _CONFLICT,
+    1020: _CONFLICT,
     1040: "SERVICE_UNAVAILABLE",
     1044: "SERVICE_UNAVAILABLE",
     1045: "SERVICE_UNAVAILABLE",

@@ -1,0 +1,399 @@
+"""Collections, fields and relations: real tables, columns and foreign keys, and the metadata rows beside them.
+
+Administrators only. A change is one transaction; where the database commits each DDL statement by itself
+(`Capabilities.transactional_ddl`), everything is checked first, and a collection whose metadata cannot be written is
+dropped again. After every change the database is looked at anew. System tables keep their fields.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from tidegate.access.rights import Rights
+from tidegate.database.alter import alterations
+from tidegate.database.catalog import Catalog, ForeignKey, read_catalog
+from tidegate.database.ddl import create_table, run
+from tidegate.database.engine import Database, Transaction
+from tidegate.database.system import system_tables
+from tidegate.errors import Forbidden, InvalidPayload, TidegateError
+from tidegate.items import structure_input as given
+from tidegate.items import structure_output as shape
+from tidegate.items.structure_input import NewField, Object
+from tidegate.items.structure_output import Item
+from tidegate.items.structure_rows import COLLECTIONS, FIELDS, RELATIONS, MetadataRows, Row
+from tidegate.schema import Collection, Field, Relation
+
+_DEPENDENTS = ("directus_permissions", "directus_presets", "directus_shares", "directus_versions", "directus_comments")
+"""Tables whose rows name a collection and go with it."""
+
+
+class Structure:
+    """The structure of the database, as seen and changed with given rights.
+
+    Every method raises `Forbidden` for who is not an administrator and for what does not exist, and `InvalidPayload`
+    for what cannot be made.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._metadata = MetadataRows(database)
+
+    # Collections.
+
+    async def read_collections(self, rights: Rights) -> list[Item]:
+        """All collections, folders included, as `{collection, meta, schema}`."""
+        _administrators_only(rights)
+        rows = {row["collection"]: row for row in await self._metadata.all(COLLECTIONS)}
+        collections = self._database.schema.collections
+        return [shape.collection_item(name, collections.get(name), rows.get(name)) for name in {**collections, **rows}]
+
+    async def read_collection(self, rights: Rights, name: str) -> Item:
+        found = [item for item in await self.read_collections(rights) if item["collection"] == name]
+        if not found:
+            raise Forbidden.collection(name)
+        return found[0]
+
+    async def create_collection(self, rights: Rights, data: Object) -> Item:
+        """`{collection, schema, meta, fields}`; without `schema` a folder, which is metadata alone."""
+        _administrators_only(rights)
+        rows = await self._metadata.all(COLLECTIONS)
+        taken = [*self._database.schema.collections, *self._database.unserved, *(row["collection"] for row in rows)]
+        name = given.new_collection_name(data, taken)
+        schema, meta = given.member(data, "schema"), given.member(data, "meta")
+        fields = given.new_fields(name, data) if schema is not None else []
+        meta_rows = [self._metadata.of_field(made) for made in fields if made.meta is not None]
+        collection_row = {"collection": name, **self._metadata.from_input(meta or {}, COLLECTIONS)}
+        async with self._database.restructuring() as transaction:
+            if fields:
+                await _create_table(transaction, name, fields)
+            try:
+                if "meta" not in data or meta is not None:
+                    await self._metadata.insert(transaction, COLLECTIONS, collection_row)
+                for row in meta_rows:
+                    await self._metadata.insert(transaction, FIELDS, row)
+            except TidegateError:
+                if fields and not self._database.capabilities.transactional_ddl:
+                    await transaction.run(lambda connection: alterations(connection).drop_table(connection, name))
+                raise
+        await self._database.reload()
+        return await self.read_collection(rights, name)
+
+    async def update_collection(self, rights: Rights, name: str, data: Object) -> Item:
+        """Change `meta`."""
+        await self.read_collection(rights, name)
+        row = self._metadata.from_input(given.member(data, "meta") or {}, COLLECTIONS)
+        async with self._database.transaction() as transaction:
+            await self._metadata.put(transaction, COLLECTIONS, {"collection": name}, row)
+        await self._database.reload()
+        return await self.read_collection(rights, name)
+
+    async def delete_collection(self, rights: Rights, name: str) -> None:
+        """Drop the table and what names it: metadata, permissions, relations, alias fields that led to it."""
+        await self.read_collection(rights, name)
+        self._not_system(name)
+        async with self._database.restructuring() as transaction:
+            if name in self._database.schema.collections:
+                await transaction.run(lambda connection: _drop_table(connection, name))
+            await self._forget_collection(transaction, name)
+        await self._database.reload()
+
+    async def _forget_collection(self, transaction: Transaction, name: str) -> None:
+        for row in await self._metadata.all(RELATIONS, transaction):
+            if name in (row["many_collection"], row["one_collection"]):
+                await self._forget_relation(transaction, row)
+            elif name in (row["one_allowed_collections"] or ()):
+                allowed = [other for other in row["one_allowed_collections"] if other != name]
+                await self._metadata.update(
+                    transaction, RELATIONS, {"id": row["id"]}, {"one_allowed_collections": allowed}
+                )
+        for table in (FIELDS, *_DEPENDENTS):
+            if table in self._database.tables:
+                await self._metadata.delete(transaction, table, {"collection": name})
+        await self._metadata.update(transaction, COLLECTIONS, {"group": name}, {"group": None})
+        await self._metadata.delete(transaction, COLLECTIONS, {"collection": name})
+
+    async def _forget_relation(self, transaction: Transaction, row: Row) -> None:
+        """Without the relation, the alias field on its other side leads nowhere."""
+        ones = [row["one_collection"]] if row["one_collection"] else row["one_allowed_collections"] or []
+        for one in ones if row["one_field"] else []:
+            await self._metadata.delete(transaction, FIELDS, {"collection": one, "field": row["one_field"]})
+        await self._metadata.delete(transaction, RELATIONS, {"id": row["id"]})
+
+    # Fields.
+
+    async def read_fields(self, rights: Rights, collection: str | None = None) -> list[Item]:
+        """The fields of one collection or of all, as `{collection, field, type, schema, meta}`."""
+        _administrators_only(rights)
+        if collection is not None:
+            self._collection(collection)
+        catalog = await self._database.catalog()
+        columns = {(column.table, column.name): column for column in catalog.columns}
+        keys = _foreign_keys(catalog, self._database.schema.collections)
+        rows = shape.by_place(await self._metadata.all(FIELDS), "collection", "field")
+        return [
+            shape.field_item(field, columns.get(place), keys.get(place), rows.get(place), _is_system(field))
+            for found in self._database.schema.collections.values()
+            if collection in (None, found.name)
+            for field in found.fields.values()
+            for place in [(field.collection, field.name)]
+        ]
+
+    async def read_field(self, rights: Rights, collection: str, name: str) -> Item:
+        found = [item for item in await self.read_fields(rights, collection) if item["field"] == name]
+        if not found:
+            raise Forbidden.field(name, collection)
+        return found[0]
+
+    async def create_field(self, rights: Rights, collection: str, data: Object) -> Item:
+        """`{field, type, schema, meta}`; an alias field is metadata alone."""
+        _administrators_only(rights)
+        made = given.new_field(collection, data, [*self._collection(collection).fields])
+        if made.field.primary_key:
+            raise InvalidPayload("A collection has one primary key")
+        row = None if made.meta is None else self._metadata.of_field(made)
+        async with self._database.restructuring() as transaction:
+            if not made.field.alias:
+                await transaction.run(lambda connection: alterations(connection).add_column(connection, made.field))
+            if row is not None:
+                await self._metadata.insert(transaction, FIELDS, row)
+        await self._database.reload()
+        return await self.read_field(rights, collection, made.field.name)
+
+    async def update_field(self, rights: Rights, collection: str, name: str, data: Object) -> Item:
+        """Change `meta`, and of a column its type, length, default, nullability or uniqueness."""
+        _administrators_only(rights)
+        before = self._field(collection, name)
+        after = given.changed_field(before, data)
+        meta = given.member(data, "meta")
+        row = None if meta is None else self._metadata.from_input(meta, FIELDS)
+        async with self._database.restructuring() as transaction:
+            if _differs(before, after):
+                if _is_system(before):
+                    raise Forbidden
+                await self._refuse_nulls(transaction, before, after)
+                await transaction.run(lambda connection: _alter_column(connection, after))
+            if row is not None:
+                await self._metadata.put(transaction, FIELDS, {"collection": collection, "field": name}, row)
+        await self._database.reload()
+        return await self.read_field(rights, collection, name)
+
+    async def delete_field(self, rights: Rights, collection: str, name: str) -> None:
+        """Drop the column, and the relation and metadata that name it."""
+        _administrators_only(rights)
+        field = self._field(collection, name)
+        if _is_system(field):
+            raise Forbidden
+        if field.primary_key:
+            raise InvalidPayload("A primary key cannot be deleted")
+        async with self._database.restructuring() as transaction:
+            if not field.alias:
+                await transaction.run(lambda connection: _drop_column(connection, collection, name))
+            await self._forget_field(transaction, collection, name)
+        await self._database.reload()
+
+    async def _forget_field(self, transaction: Transaction, collection: str, name: str) -> None:
+        await self._metadata.delete(transaction, FIELDS, {"collection": collection, "field": name})
+        await self._metadata.update(transaction, FIELDS, {"collection": collection, "group": name}, {"group": None})
+        for column in ("sort_field", "archive_field"):
+            await self._metadata.update(
+                transaction, COLLECTIONS, {"collection": collection, column: name}, {column: None}
+            )
+        for row in await self._metadata.all(RELATIONS, transaction):
+            if (row["many_collection"], row["many_field"]) == (collection, name):
+                await self._forget_relation(transaction, row)
+            elif (row["one_collection"], row["one_field"]) == (collection, name):
+                await self._metadata.update(transaction, RELATIONS, {"id": row["id"]}, {"one_field": None})
+        for column in ("junction_field", "sort_field"):
+            await self._metadata.update(
+                transaction, RELATIONS, {"many_collection": collection, column: name}, {column: None}
+            )
+
+    async def _refuse_nulls(self, transaction: Transaction, before: Field, after: Field) -> None:
+        if after.nullable or not before.nullable:
+            return
+        column = self._database.tables[before.collection].c[before.name]
+        if await transaction.fetch(sa.select(sa.literal(1)).where(column.is_(None)).limit(1)):
+            raise TidegateError("CONTAINS_NULL_VALUES", collection=before.collection, field=before.name)
+
+    # Relations.
+
+    async def read_relations(self, rights: Rights, collection: str | None = None) -> list[Item]:
+        """The relations whose field is in one collection, or all, as `{collection, field, related_collection, …}`."""
+        _administrators_only(rights)
+        if collection is not None:
+            self._collection(collection)
+        keys = _foreign_keys(await self._database.catalog(), self._database.schema.collections)
+        rows = shape.by_place(await self._metadata.all(RELATIONS), "many_collection", "many_field")
+        system = {(row.many_collection, row.many_field) for row in system_tables().relations}
+        items = {}
+        for relation in self._database.schema.relations:
+            place = (relation.many_collection, relation.many_field)
+            if collection in (None, relation.many_collection):
+                items[place] = shape.relation_item(relation, keys.get(place), rows.get(place), place in system)
+        return list(items.values())
+
+    async def read_relation(self, rights: Rights, collection: str, name: str) -> Item:
+        found = [item for item in await self.read_relations(rights, collection) if item["field"] == name]
+        if not found:
+            raise Forbidden.field(name, collection)
+        return found[0]
+
+    async def create_relation(self, rights: Rights, data: Object) -> Item:
+        """`{collection, field, related_collection, meta, schema}`; no foreign key where one of the last is null."""
+        _administrators_only(rights)
+        collection, name = given.text(data, "collection"), given.text(data, "field")
+        field = self._existing_field(collection, name)
+        if any((row.many_collection, row.many_field) == (collection, name) for row in self._database.schema.relations):
+            raise InvalidPayload(f'Field "{name}" in collection "{collection}" already has a relation')
+        meta = given.member(data, "meta")
+        row = {
+            "many_collection": collection,
+            "many_field": name,
+            "one_collection": data.get("related_collection"),
+            **self._metadata.from_input(meta or {}, RELATIONS),
+        }
+        key = self._new_key(field, data)
+        async with self._database.restructuring() as transaction:
+            if key is not None:
+                await transaction.run(lambda connection: alterations(connection).add_foreign_key(connection, key))
+            if "meta" not in data or meta is not None:
+                await self._metadata.insert(transaction, RELATIONS, row)
+        await self._database.reload()
+        return await self.read_relation(rights, collection, name)
+
+    def _new_key(self, field: Field, data: Object) -> ForeignKey | None:
+        if data.get("related_collection") is None:
+            return None
+        related = self._database.schema.collections.get(given.text(data, "related_collection"))
+        if related is None:
+            raise InvalidPayload(f'Collection "{data["related_collection"]}" does not exist')
+        schema = given.member(data, "schema")
+        if "schema" in data and schema is None:
+            return None
+        if not given.fits_key(field, related.key_field):
+            raise InvalidPayload(f'Field "{field.name}" has to be of the type of the primary key of "{related.name}"')
+        rule = given.on_delete(schema)
+        return ForeignKey(field.collection, field.name, related.name, related.primary_key, rule, "no action", None)
+
+    async def update_relation(self, rights: Rights, collection: str, name: str, data: Object) -> Item:
+        """Change `meta`, and `on_delete` of the foreign key."""
+        relation = await self._known_relation(rights, collection, name)
+        schema, meta = given.member(data, "schema"), given.member(data, "meta")
+        rule = given.on_delete(schema) if schema and "on_delete" in schema else relation.on_delete
+        row = None if meta is None else self._metadata.from_input(meta, RELATIONS)
+        async with self._database.restructuring() as transaction:
+            if relation.on_delete is not None and rule is not None and rule != relation.on_delete:
+                await transaction.run(lambda connection: _change_rule(connection, collection, name, rule))
+            if row is not None:
+                place = {"many_collection": collection, "many_field": name}
+                await self._metadata.put(
+                    transaction, RELATIONS, place, {"one_collection": relation.one_collection, **row}
+                )
+        await self._database.reload()
+        return await self.read_relation(rights, collection, name)
+
+    async def delete_relation(self, rights: Rights, collection: str, name: str) -> None:
+        """Drop the foreign key and the metadata; the field stays."""
+        await self._known_relation(rights, collection, name)
+        async with self._database.restructuring() as transaction:
+            await transaction.run(lambda connection: _drop_foreign_keys(connection, collection, name))
+            await self._metadata.delete(transaction, RELATIONS, {"many_collection": collection, "many_field": name})
+        await self._database.reload()
+
+    async def _known_relation(self, rights: Rights, collection: str, name: str) -> Relation:
+        await self.read_relation(rights, collection, name)
+        if _is_system(self._field(collection, name)):
+            raise Forbidden
+        view = self._database.schema.relation(collection, name)
+        assert view is not None, "it has just been read"
+        return view.relation
+
+    # What the snapshot holds, and metadata rows.
+
+    def _collection(self, name: str) -> Collection:
+        found = self._database.schema.collections.get(name)
+        if found is None:
+            raise Forbidden.collection(name)
+        return found
+
+    def _field(self, collection: str, name: str) -> Field:
+        found = self._collection(collection).fields.get(name)
+        if found is None:
+            raise Forbidden.field(name, collection)
+        return found
+
+    def _existing_field(self, collection: str, name: str) -> Field:
+        found = self._database.schema.collections.get(collection)
+        if found is None:
+            raise InvalidPayload(f'Collection "{collection}" does not exist')
+        field = found.fields.get(name)
+        if field is None or field.alias:
+            raise InvalidPayload(f'Field "{name}" does not exist in collection "{collection}"')
+        return field
+
+    def _not_system(self, name: str) -> None:
+        if name in system_tables().fields:
+            raise Forbidden.collection(name)
+
+
+def _administrators_only(rights: Rights) -> None:
+    if not rights.admin:
+        raise Forbidden
+
+
+def _is_system(field: Field) -> bool:
+    return field.name in system_tables().fields.get(field.collection, ())
+
+
+def _differs(before: Field, after: Field) -> bool:
+    names = ("type", "nullable", "unique", "max_length", "numeric_precision", "numeric_scale", "default", "has_default")
+    return any(getattr(before, name) != getattr(after, name) for name in names)
+
+
+def _foreign_keys(catalog: Catalog, collections: Mapping[str, Collection]) -> dict[tuple[str, str], ForeignKey]:
+    keys = {}
+    for key in catalog.foreign_keys:
+        target = collections.get(key.target)
+        column = key.target_column or (target.primary_key if target else None)
+        keys[key.table, key.column] = replace(key, target_column=column)
+    return keys
+
+
+async def _create_table(transaction: Transaction, name: str, fields: list[NewField]) -> None:
+    def work(connection: sa.Connection) -> None:
+        for statement in create_table(name, [made.field for made in fields], [], connection.dialect):
+            run(connection, statement)
+
+    await transaction.run(work)
+
+
+def _drop_table(connection: sa.Connection, name: str) -> None:
+    for key in read_catalog(connection).foreign_keys:
+        if key.target == name and key.table != name:
+            alterations(connection).drop_foreign_key(connection, key)
+    alterations(connection).drop_table(connection, name)
+
+
+def _alter_column(connection: sa.Connection, after: Field) -> None:
+    columns = read_catalog(connection).columns
+    column = next(column for column in columns if (column.table, column.name) == (after.collection, after.name))
+    alterations(connection).alter_column(connection, column, after)
+
+
+def _drop_column(connection: sa.Connection, table: str, name: str) -> None:
+    _drop_foreign_keys(connection, table, name)
+    alterations(connection).drop_column(connection, table, name)
+
+
+def _drop_foreign_keys(connection: sa.Connection, table: str, name: str) -> None:
+    for key in read_catalog(connection).foreign_keys:
+        if (key.table, key.column) == (table, name):
+            alterations(connection).drop_foreign_key(connection, key)
+
+
+def _change_rule(connection: sa.Connection, table: str, name: str, rule: str) -> None:
+    for key in read_catalog(connection).foreign_keys:
+        if (key.table, key.column) == (table, name):
+            alterations(connection).drop_foreign_key(connection, key)
+            alterations(connection).add_foreign_key(connection, replace(key, on_delete=rule, name=None))
