@@ -12,7 +12,7 @@ from tidegate.access.rights import Action, Rights, Rule
 from tidegate.access.variables import substitute
 from tidegate.clock import utc
 from tidegate.errors import Forbidden, TidegateError
-from tidegate.query.evaluate import matches
+from tidegate.query.validation import matches
 from tidegate.schema import CONCEALED, Collection, Field, FieldType
 
 Payload = Mapping[str, Any]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from tidegate.database.capabilities import Capabilities
 from tidegate.errors import TidegateError
 from tidegate.query.compile import Restriction, Statement, compile_count, read_statement, related_statement
-from tidegate.query.condition import NO_ROW, Variable, bound_condition
+from tidegate.query.condition import NO_ROW, Variable
 from tidegate.query.operators import canonical
 from tidegate.query.plan import ReadPlan
 from tidegate.query.selection import Aggregation, Related, RelatedAny, Selection
@@ -45,13 +45,12 @@ async def read_plan(source: Source, plan: ReadPlan) -> list[Item]:
 
 
 async def read_meta(source: Source, plan: ReadPlan) -> dict[str, int]:
-    """The counts that a bound plan's query asks for: `total_count` of all visible items, `filter_count` of those found."""
+    """The counts that a bound plan's query asks for: `total_count` of visible items, `filter_count` of those found."""
     conditions = {"total_count": plan.visible, "filter_count": plan.selection.condition}
     table = source.tables[plan.collection]
     counts: dict[str, int] = {}
     for name in plan.meta:
-        condition = bound_condition(conditions[name], plan.argument)
-        statement = compile_count(condition, table, source.tables, source.capabilities)
+        statement = compile_count(plan.bound(conditions[name]), table, source.tables, source.capabilities)
         counts[name] = (await source.fetch(statement))[0][0]
     return counts
 

@@ -42,8 +42,11 @@ class ReadPlan:
     @property
     def condition(self) -> Condition:
         """Which rows it reads, `keys` aside; of a bound plan, with the values in place of the variables."""
-        condition = self.selection.condition
-        return bound_condition(condition, self.argument) if self.arguments else condition
+        return self.bound(self.selection.condition) if self.arguments else self.selection.condition
+
+    def bound(self, condition: Condition) -> Condition:
+        """A condition of this plan with the values in place of the variables. Only for a bound plan."""
+        return bound_condition(condition, self.argument)
 
     @property
     def argument(self) -> Callable[[Variable], Any]:
