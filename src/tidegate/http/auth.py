@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from tidegate.access.authenticator import Authenticator, Login
+from tidegate.access.authenticator import Authenticator, Login, Mode
 from tidegate.errors import InvalidPayload, TidegateError
 from tidegate.http.answers import data_answer, no_content
 from tidegate.http.call import Call, Handler
 from tidegate.http.cookies import TokenCookie
-from tidegate.http.payloads import RefreshBody, TokenMode, login_body, refresh_body
+from tidegate.http.payloads import RefreshBody, login_body, refresh_body
 
 
 class AuthHandlers:
@@ -58,7 +58,7 @@ class AuthHandlers:
             self._session_cookie.clear(response)
         return response
 
-    def _handed_over(self, login: Login, mode: TokenMode) -> Response:
+    def _handed_over(self, login: Login, mode: Mode) -> Response:
         data: dict[str, object] = {"expires": login.expires_in}
         if mode == "session":
             response = data_answer(data)
@@ -70,7 +70,7 @@ class AuthHandlers:
             return response
         return data_answer(data | {"refresh_token": login.refresh_token, "access_token": login.access_token})
 
-    async def _refresh_token(self, call: Call, body: RefreshBody) -> tuple[str, TokenMode]:
+    async def _refresh_token(self, call: Call, body: RefreshBody) -> tuple[str, Mode]:
         """The refresh token, and how its successor is to be handed over: as asked for, else as it came.
 
         What came in a cookie, out of reach of scripts, goes back in that cookie only.

@@ -5,14 +5,12 @@ Each fault has its own sentence, with the key it is about in quotes (PROTOCOL se
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from tidegate.access.authenticator import Mode
 from tidegate.errors import InvalidPayload
 
-TokenMode = Literal["json", "cookie", "session"]
-"""How tokens are handed over: both in the body; the refresh token as a cookie; one session token as a cookie."""
-
-_MODES: tuple[TokenMode, ...] = get_args(TokenMode)
+_MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +18,7 @@ class LoginBody:
     email: str
     password: str
     otp: str | None
-    mode: TokenMode
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class RefreshBody:
     """Also the body of a logout. What is left out is to be found in the cookies."""
 
     refresh_token: str | None
-    mode: TokenMode | None
+    mode: Mode | None
 
 
 def login_body(body: object) -> LoginBody:
@@ -80,7 +78,7 @@ def optional_text(entries: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _mode(entries: Mapping[str, Any]) -> TokenMode | None:
+def _mode(entries: Mapping[str, Any]) -> Mode | None:
     value = entries.get("mode")
     for mode in _MODES:
         if value == mode:

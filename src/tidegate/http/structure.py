@@ -1,0 +1,119 @@
+"""`/collections`, `/fields`, `/relations`: the structure of the project, for administrators (PROTOCOL section 1)."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from tidegate.http.answers import data_answer, no_content
+from tidegate.http.call import Call, Handler
+from tidegate.http.payloads import as_object, as_objects, required_text
+from tidegate.items.structure import Structure
+
+
+class StructureHandlers:
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+
+    def paths(self) -> Mapping[str, Mapping[str, Handler]]:
+        return {
+            "/collections": {"GET": self.read_collections, "POST": self.create_collection},
+            "/collections/{collection}": {
+                "GET": self.read_collection,
+                "PATCH": self.update_collection,
+                "DELETE": self.delete_collection,
+            },
+            "/fields": {"GET": self.read_fields},
+            "/fields/{collection}": {"GET": self.read_fields, "POST": self.create_field, "PATCH": self.update_fields},
+            "/fields/{collection}/{field}": {
+                "GET": self.read_field,
+                "PATCH": self.update_field,
+                "DELETE": self.delete_field,
+            },
+            "/relations": {"GET": self.read_relations, "POST": self.create_relation},
+            "/relations/{collection}": {"GET": self.read_relations},
+            "/relations/{collection}/{field}": {
+                "GET": self.read_relation,
+                "PATCH": self.update_relation,
+                "DELETE": self.delete_relation,
+            },
+        }
+
+    async def read_collections(self, call: Call) -> Response:
+        return data_answer(await self._structure.read_collections(await call.rights()))
+
+    async def read_collection(self, call: Call) -> Response:
+        return data_answer(await self._structure.read_collection(await call.rights(), collection(call)))
+
+    async def create_collection(self, call: Call) -> Response:
+        """One collection, or an array of them."""
+        rights, body = await call.rights(), await call.payload()
+        if isinstance(body, list):
+            made = [await self._structure.create_collection(rights, data) for data in as_objects(body)]
+            return data_answer(made)
+        return data_answer(await self._structure.create_collection(rights, as_object(body)))
+
+    async def update_collection(self, call: Call) -> Response:
+        rights, body = await call.rights(), as_object(await call.payload())
+        return data_answer(await self._structure.update_collection(rights, collection(call), body))
+
+    async def delete_collection(self, call: Call) -> Response:
+        await self._structure.delete_collection(await call.rights(), collection(call))
+        return no_content()
+
+    async def read_fields(self, call: Call) -> Response:
+        """Of one collection, or of all."""
+        rights = await call.rights()
+        return data_answer(await self._structure.read_fields(rights, call.path_params.get("collection")))
+
+    async def read_field(self, call: Call) -> Response:
+        return data_answer(await self._structure.read_field(await call.rights(), collection(call), field(call)))
+
+    async def create_field(self, call: Call) -> Response:
+        rights, body = await call.rights(), as_object(await call.payload())
+        return data_answer(await self._structure.create_field(rights, collection(call), body))
+
+    async def update_fields(self, call: Call) -> Response:
+        """An array of fields, each with its name."""
+        rights, body = await call.rights(), await call.payload()
+        rows = as_objects(body) if isinstance(body, list) else [as_object(body)]
+        named = [(required_text(row, "field"), row) for row in rows]
+        updated = [await self._structure.update_field(rights, collection(call), name, row) for name, row in named]
+        return data_answer(updated)
+
+    async def update_field(self, call: Call) -> Response:
+        rights, body = await call.rights(), as_object(await call.payload())
+        return data_answer(await self._structure.update_field(rights, collection(call), field(call), body))
+
+    async def delete_field(self, call: Call) -> Response:
+        await self._structure.delete_field(await call.rights(), collection(call), field(call))
+        return no_content()
+
+    async def read_relations(self, call: Call) -> Response:
+        """Of one collection, or of all."""
+        rights = await call.rights()
+        return data_answer(await self._structure.read_relations(rights, call.path_params.get("collection")))
+
+    async def read_relation(self, call: Call) -> Response:
+        return data_answer(await self._structure.read_relation(await call.rights(), collection(call), field(call)))
+
+    async def create_relation(self, call: Call) -> Response:
+        rights, body = await call.rights(), as_object(await call.payload())
+        return data_answer(await self._structure.create_relation(rights, body))
+
+    async def update_relation(self, call: Call) -> Response:
+        rights, body = await call.rights(), as_object(await call.payload())
+        return data_answer(await self._structure.update_relation(rights, collection(call), field(call), body))
+
+    async def delete_relation(self, call: Call) -> Response:
+        await self._structure.delete_relation(await call.rights(), collection(call), field(call))
+        return no_content()
+
+
+def collection(call: Call) -> str:
+    name: str = call.path_params["collection"]
+    return name
+
+
+def field(call: Call) -> str:
+    name: str = call.path_params["field"]
+    return name

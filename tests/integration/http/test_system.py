@@ -1,0 +1,115 @@
+"""System collections under their own paths, and what belongs to whoever asks."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.http.project import ADMIN, MEMBER, NO_ROLE, SENIOR, Project
+from tidegate.http.system import READABLE, WRITABLE
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize("path", [*WRITABLE, *READABLE])
+async def test_administrator_reads_system_collection(project: Project, path: str) -> None:
+    status, body = await project.ask("GET", f"/{path}?limit=1")
+    assert (status, type(body["data"])) == (200, dict if path == "settings" else list)
+
+
+@pytest.mark.parametrize("path", [*WRITABLE, *READABLE])
+async def test_stranger_reads_no_system_collection(project: Project, path: str) -> None:
+    assert await project.code("GET", f"/{path}", None, NO_ROLE) == (403, "FORBIDDEN")
+
+
+async def test_administrator_keeps_users(project: Project) -> None:
+    body = {"email": "New@example.com", "password": "pw", "role": project.ids["member_role"], "token": "new-token"}
+    status, created = await project.ask("POST", "/users", body)
+    key = created["data"]["id"]
+    assert (status, created["data"]["password"], created["data"]["token"]) == (200, "**********", "**********")
+    assert (await project.ask("GET", "/users/me", None, "new-token"))[1]["data"]["id"] == key
+    status, updated = await project.ask("PATCH", f"/users/{key}?fields=first_name", {"first_name": "N"})
+    assert (status, updated) == (200, {"data": {"first_name": "N"}})
+    assert await project.ask("GET", f"/users?filter[id][_eq]={key}&fields=role.name") == (
+        200,
+        {"data": [{"role": {"name": "Member"}}]},
+    )
+    assert (await project.ask("DELETE", f"/users/{key}"))[0] == 204
+    assert await project.code("GET", "/users/me", None, "new-token") == (401, "INVALID_CREDENTIALS")
+
+
+async def test_permission_is_in_force_at_once(project: Project) -> None:
+    assert await project.code("GET", "/folders", None, MEMBER) == (403, "FORBIDDEN")
+    permission = {"policy": project.ids["member_policy"], "collection": "directus_folders", "action": "read"}
+    _, body = await project.ask("POST", "/permissions", {**permission, "permissions": {}, "fields": ["*"]})
+    assert await project.ask("GET", "/folders", None, MEMBER) == (200, {"data": []})
+    await project.ask("DELETE", f"/permissions/{body['data']['id']}")
+    assert await project.code("GET", "/folders", None, MEMBER) == (403, "FORBIDDEN")
+
+
+async def test_settings_are_one_object(project: Project) -> None:
+    status, body = await project.ask("PATCH", "/settings?fields=project_name", {"project_name": "P"})
+    assert (status, body) == (200, {"data": {"project_name": "P"}})
+
+
+async def test_user_sees_of_itself_what_it_may_read(project: Project) -> None:
+    status, body = await project.ask("GET", "/users/me", None, MEMBER)
+    expected = {"id": project.ids["member"], "email": "member@example.com", "first_name": "Mem"}
+    assert (status, body["data"]) == (200, expected | {"role": project.ids["member_role"]})
+
+
+@pytest.mark.parametrize("path", ["/users/me", "/users/me?fields=password,token"])
+async def test_user_who_may_read_no_users_sees_its_key(project: Project, path: str) -> None:
+    assert await project.ask("GET", path, None, NO_ROLE) == (200, {"data": {"id": project.ids["norole"]}})
+
+
+async def test_user_changes_itself_as_far_as_it_may(project: Project) -> None:
+    status, body = await project.ask("PATCH", "/users/me?fields=first_name", {"first_name": "Boss"}, ADMIN)
+    assert (status, body) == (200, {"data": {"first_name": "Boss"}})
+    assert await project.code("PATCH", "/users/me", {"first_name": "X"}, MEMBER) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("path", ["/users/me", "/roles/me"])
+async def test_nobody_is_not_anybody(project: Project, path: str) -> None:
+    assert await project.code("GET", path, None, None) == (401, "INVALID_CREDENTIALS")
+
+
+async def test_user_sees_its_roles(project: Project) -> None:
+    status, body = await project.ask("GET", "/roles/me", None, SENIOR)
+    assert status == 200
+    assert {row["id"] for row in body["data"]} == {project.ids["senior_role"], project.ids["member_role"]}
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (ADMIN, {"app_access": True, "admin_access": True, "enforce_tfa": False}),
+        (MEMBER, {"app_access": False, "admin_access": False, "enforce_tfa": False}),
+        (None, {"app_access": False, "admin_access": False, "enforce_tfa": False}),
+    ],
+)
+async def test_user_sees_what_its_policies_give(project: Project, token: str | None, expected: dict[str, bool]) -> None:
+    assert await project.ask("GET", "/policies/me/globals", None, token) == (200, {"data": expected})
+
+
+async def test_user_sees_its_permissions(project: Project) -> None:
+    _, body = await project.ask("GET", "/permissions/me", None, MEMBER)
+    permissions: dict[str, Any] = body["data"]
+    assert "hidden_things" not in permissions
+    assert permissions["notes"]["read"] == {
+        "access": "partial",
+        "fields": ["id", "owner", "status", "title"],
+        "presets": {},
+    }
+    assert permissions["notes"]["create"]["access"] == "full"
+    assert permissions["labels"] == {
+        "create": {"access": "none"},
+        "read": {"access": "full", "fields": ["*"], "presets": {}},
+        "update": {"access": "none"},
+        "delete": {"access": "none"},
+    }
+
+
+async def test_administrator_sees_full_access_to_everything(project: Project) -> None:
+    _, body = await project.ask("GET", "/permissions/me")
+    assert {entry["access"] for actions in body["data"].values() for entry in actions.values()} == {"full"}
+    assert {"hidden_things", "directus_users"} <= set(body["data"])
