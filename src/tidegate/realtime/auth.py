@@ -207,6 +207,10 @@ class AuthMachine:
         """Whether the client may ask for anything at all."""
         return self.state in {State.PUBLIC, State.AUTHENTICATED, State.EXPIRED}
 
+    @property
+    def closed(self) -> bool:
+        return self.state is State.CLOSED
+
     def anonymous(self, now: float) -> tuple[Effect, ...]:
         """The upgrade request carries no credentials."""
         return self._step(Input.ANONYMOUS, now)
