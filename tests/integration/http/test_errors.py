@@ -56,7 +56,7 @@ JSON = {"content-type": "application/json"}
         ("POST", "/items/articles", b'{"author":999}', JSON, (400, "INVALID_FOREIGN_KEY")),
         ("POST", "/items/articles", b'{"published_on":"not a date"}', JSON, (400, "INVALID_PAYLOAD")),
         ("POST", "/users", b'{"email":"member@example.com"}', JSON, (400, "RECORD_NOT_UNIQUE")),
-        ("POST", "/access", b"{}", JSON, (400, "FAILED_VALIDATION")),
+        ("POST", "/access", b"{}", JSON, (400, "NOT_NULL_VIOLATION")),
     ],
 )
 async def test_server_answers_with_error_of_one_shape(
