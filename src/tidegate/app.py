@@ -110,10 +110,15 @@ def create_app(settings: Settings) -> Tidegate:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a started server answers with."""
+    """A started server: what it answers with, and what the command line works with."""
 
     http: ASGIApp
     sockets: ASGIApp
+    items: Items
+    structure: Structure
+    directory: Directory
+    bootstrapped: bool
+    """Whether the database was empty."""
 
 
 @asynccontextmanager
@@ -126,8 +131,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         database = create_database(database_settings(settings))
         stack.push_async_callback(database.stop)
         await database.start()
+        bootstrapped = False
         if "directus_settings" not in database.schema.collections:
-            await bootstrap(database, await first_administrator(settings, hasher))
+            bootstrapped = await bootstrap(database, await first_administrator(settings, hasher))
 
         directory = Directory(database, clock)
         authenticator = Authenticator(database, directory, hasher, clock, access_settings(settings))
@@ -137,6 +143,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         plans = Plans(database, limits)
         items = Items(database, feed, plans, hasher, clock, settings.max_batch_mutation)
         stack.push_async_callback(items.drain)
+        structure = Structure(database)
 
         def changed(changes: Sequence[Change]) -> None:
             directory.changed(changes)
@@ -166,7 +173,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             database,
             items,
             AuthHandlers(authenticator, session_cookie(settings), refresh_cookie(settings)),
-            StructureHandlers(Structure(database)),
+            StructureHandlers(structure),
             ServerHandlers(database, settings, clock, {"database": database_answers}),
             {},
         )
@@ -174,7 +181,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             limiters = Limiters(settings, clock)
             stack.push_async_callback(limiters.stop)
             http = Throttle(http, clock, address, per_address=limiters.per_address(), together=limiters.together())
-        yield Running(cors(http, settings), http)
+        yield Running(cors(http, settings), http, items, structure, directory, bootstrapped)
 
 
 async def first_administrator(settings: Settings, hasher: PasswordHasher) -> AdminAccount | None:
