@@ -37,12 +37,13 @@ def perform(settings: Settings, work: Callable[[Running, Rights], Awaitable[T]])
 
 
 def prepare_folder(settings: Settings) -> None:
-    """Make the folder of an embedded database. Raises `CommandError` where it cannot be written."""
+    """Make folder and file of an embedded database, for their owner only. Raises `CommandError` where it cannot."""
     if settings.db_client != "sqlite3":
         return
     file = Path(settings.db_filename)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
         with file.open("ab"):
             pass
     except OSError as error:
