@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tidegate.cli.output import CommandError
-from tidegate.client import Client, Credentials, Event, TidegateError
+from tidegate.client import Client, Credentials, Event, RefusedError, TidegateError
 
 _STYLES = {"init": "dim", "create": "green", "update": "yellow", "delete": "red"}
 
@@ -21,6 +21,8 @@ def listen(collection: str, url: str, credentials: Credentials | None, query: di
         return
     except TidegateError as error:
         raise CommandError(f"{url} refuses: {error.message}") from None
+    except RefusedError as error:
+        raise CommandError(f"{url} opens no WebSocket: {error}.") from None
     except OSError as error:
         raise CommandError(f"{url} cannot be reached: {error.strerror or error}.") from None
 

@@ -17,6 +17,7 @@ from tidegate.client.messages import (
     EventName,
     Item,
     Key,
+    RefusedError,
     SubscriptionOverflowError,
     TokenSource,
 )
@@ -52,7 +53,8 @@ class Client:
                 async for event in events:
                     print(event.name, event.data)
 
-    Entering connects and authenticates, or raises: `OSError` where no server answers, `TidegateError` AUTH_FAILED.
+    Entering connects and authenticates, or raises: `OSError` where no server answers, `RefusedError` where it opens no
+    WebSocket, `TidegateError` AUTH_FAILED.
     A connection lost later is opened again, and subscriptions begin again with an `init` event. Requests under way
     then raise `ConnectionLostError`. Every method raises `TidegateError` with the server's code when it is refused.
     """
@@ -162,7 +164,7 @@ class Client:
             pass
         except (OSError, InvalidHandshake) as error:
             if not self._ready.done() or process_exception(error) is error:
-                raise
+                raise (RefusedError(str(error)) if isinstance(error, InvalidHandshake) else error) from None
 
     async def _serve(self, websocket: ClientConnection) -> None:
         self._websocket = websocket

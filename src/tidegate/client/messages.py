@@ -54,6 +54,10 @@ class ConnectionLostError(Exception):
     """The connection was lost before the answer came: whether a write was performed is not known."""
 
 
+class RefusedError(ConnectionError):
+    """Something answers, but opens no WebSocket: wrong path, a bad token in the URL, too many connections."""
+
+
 class SubscriptionOverflowError(Exception):
     """Events came faster than they were taken; the subscription has ended."""
 

@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import InvalidStatus
 
-from tidegate.client import Client, ConnectionLostError, SubscriptionOverflowError, TidegateError, Token, connection
+from tidegate.client import (
+    Client,
+    ConnectionLostError,
+    RefusedError,
+    SubscriptionOverflowError,
+    TidegateError,
+    Token,
+    connection,
+)
 from tidegate.client.connection import websocket_url
 
 
@@ -170,7 +177,7 @@ async def test_refused_upgrade_raises_when_entering() -> None:
         0,
         process_request=lambda websocket, _: websocket.respond(403, ""),
     ) as server:
-        with pytest.raises(InvalidStatus):
+        with pytest.raises(RefusedError, match="HTTP 403"):
             async with Client(f"ws://127.0.0.1:{port_of(server)}"):
                 pass
 
