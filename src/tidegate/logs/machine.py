@@ -1,8 +1,8 @@
 """One connection of the logs endpoint, without input or output (PROTOCOL section 5): what to do next, and what to say.
 
-The authentication life is `realtime.auth`; here it gets its words, and one rule more: only administrators pass. Good
-credentials of anybody else are refused like bad ones. Whoever is admitted without credentials (mode `public`) may say
-what they like and gets nothing.
+The authentication life is `realtime.auth`; here it gets its words. Only administrators pass: the caller refuses good
+credentials of anybody else like bad ones. So a `User` is an administrator here, and whoever is admitted without
+credentials (mode `public`) may say what they like and gets nothing.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,6 @@ from tidegate.logs.messages import Auth, Malformed, Message, Ping, Subscribe, Ui
 from tidegate.ratelimit.window import Window
 from tidegate.realtime.auth import AuthMachine, State
 from tidegate.realtime.auth import Effect as AuthEffect
-from tidegate.realtime.verify import Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +114,12 @@ class LogsMachine:
             effects += [Say(answer) for answer in self._answers(message, now)]
         return effects
 
-    def verified(self, verified: Verified, now: float) -> list[Effect]:
-        """The credentials are good."""
-        if not verified.rights.admin:
-            return self.refused(now)
-        return self._say_auth(self._auth.verified(verified.user, now), self._uid, verified.refresh_token)
+    def verified(self, user: User, refresh_token: str | None, now: float) -> list[Effect]:
+        """The credentials are good, and an administrator's."""
+        return self._say_auth(self._auth.verified(user, now), self._uid, refresh_token)
 
     def refused(self, now: float) -> list[Effect]:
-        """The credentials are not good."""
+        """The credentials are not good, or not an administrator's."""
         # Before the handshake is over there is nobody yet to whom a uid would mean something.
         uid = None if self._auth.state is State.WAITING else self._uid
         return self._say_auth(self._auth.refused(now), uid)

@@ -10,6 +10,7 @@ import msgspec
 
 from tidegate.errors import InvalidPayload, TidegateError
 from tidegate.realtime.encoding import encode_json
+from tidegate.realtime.verify import Credentials, Password, Refresh, Token
 
 Uid = str | int | float | None
 """What the client calls a message by; echoed in the answer."""
@@ -24,6 +25,15 @@ class Auth(msgspec.Struct, frozen=True):
     password: str | None = None
     otp: str | None = None
     uid: Uid = None
+
+    def credentials(self) -> Credentials | None:
+        if self.access_token is not None:
+            return Token(self.access_token)
+        if self.refresh_token is not None:
+            return Refresh(self.refresh_token)
+        if self.email is not None and self.password is not None:
+            return Password(self.email, self.password, self.otp)
+        return None
 
 
 class Subscribe(msgspec.Struct, frozen=True):

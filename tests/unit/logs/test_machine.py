@@ -9,25 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.access.identity import User
-from tidegate.access.rights import Rights
 from tidegate.logs.machine import Effect, Hangup, LogsMachine, Rules, Say, Verify, offered
 from tidegate.logs.messages import Auth, Message, Ping, Subscribe, Unknown, Unsubscribe, parse
 from tidegate.realtime.auth import AuthMachine, Mode, State
-from tidegate.realtime.verify import Verified
 
 NOW = 1_700_000_000.0
 TIMEOUT = 10.0
 RULES = Rules(offered("info"))
 
 
-def admin(expires: float | None = None, refresh_token: str | None = None) -> Verified:
-    user = User("admin", expires=expires)
-    return Verified(user, Rights(user, admin=True), refresh_token)
-
-
-def member() -> Verified:
-    user = User("member")
-    return Verified(user, Rights(user))
+def admin(expires: float | None = None) -> User:
+    return User("admin", expires=expires)
 
 
 def waiting(rules: Rules = RULES) -> LogsMachine:
@@ -47,7 +39,7 @@ def anonymous(rules: Rules = RULES) -> LogsMachine:
 def admitted(mode: Mode = Mode.HANDSHAKE, expires: float | None = None, rules: Rules = RULES) -> LogsMachine:
     """Opened with an administrator's token in the URL."""
     auth = AuthMachine(mode, TIMEOUT)
-    auth.verified(admin(expires).user, NOW)
+    auth.verified(admin(expires), NOW)
     return LogsMachine(auth, rules)
 
 
@@ -90,21 +82,20 @@ def test_offered_levels_are_those_from_the_lowest_up(lowest: str, names: list[st
 def test_administrator_passes_the_handshake() -> None:
     machine = waiting()
     assert said(machine.received(Auth(access_token="t", uid=1), NOW)) == ["verify"]
-    assert said(machine.verified(admin(), NOW)) == [{"type": "auth", "status": "ok", "uid": 1}]
+    assert said(machine.verified(admin(), None, NOW)) == [{"type": "auth", "status": "ok", "uid": 1}]
 
 
 def test_administrator_with_a_password_gets_a_refresh_token() -> None:
     machine = waiting()
     machine.received(Auth(email="e", password="p"), NOW)
     answer = {"type": "auth", "status": "ok", "refresh_token": "r"}
-    assert said(machine.verified(admin(refresh_token="r"), NOW)) == [answer]
+    assert said(machine.verified(admin(), "r", NOW)) == [answer]
 
 
-def test_good_credentials_of_somebody_else_fail_like_bad_ones() -> None:
-    for good in (True, False):
-        for machine, told in ((waiting(), FAILED), (anonymous(), [fault("AUTH_FAILED", uid=1)])):
-            machine.received(Auth(access_token="t", uid=1), NOW)
-            assert said(machine.verified(member(), NOW) if good else machine.refused(NOW)) == told
+def test_bad_credentials_fail() -> None:
+    for machine, told in ((waiting(), FAILED), (anonymous(), [fault("AUTH_FAILED", uid=1)])):
+        machine.received(Auth(access_token="t", uid=1), NOW)
+        assert said(machine.refused(NOW)) == told
 
 
 @pytest.mark.parametrize("message", [Subscribe("info"), Unsubscribe(), Ping(), Unknown(), parse("nonsense")])
@@ -179,7 +170,7 @@ def test_expired_administrator_gets_no_records_until_authenticated_again() -> No
     assert said(machine.on_time(NOW + 5)) == [fault("TOKEN_EXPIRED")]
     assert said(machine.received(Subscribe("info"), NOW + 5)) == [fault("FORBIDDEN", "logs")]
     machine.received(Auth(access_token="t", uid=2), NOW + 6)
-    assert said(machine.verified(admin(), NOW + 6)) == [{"type": "auth", "status": "ok", "uid": 2}]
+    assert said(machine.verified(admin(), None, NOW + 6)) == [{"type": "auth", "status": "ok", "uid": 2}]
     assert machine.wants(60, NOW + 6)
 
 
@@ -205,7 +196,7 @@ def test_closed_connection_follows_nothing() -> None:
     assert not machine.following
     assert not machine.wants(60, NOW)
     assert said(machine.received(Ping(), NOW)) == []
-    assert said(machine.verified(admin(), NOW)) == []
+    assert said(machine.verified(admin(), None, NOW)) == []
 
 
 def test_messages_over_the_limit_are_refused_and_not_performed() -> None:
@@ -220,7 +211,7 @@ def test_messages_over_the_limit_are_refused_and_not_performed() -> None:
 def test_message_that_completes_the_handshake_is_not_counted() -> None:
     machine = waiting(Rules(offered("info"), message_points=1, message_duration=60))
     machine.received(Auth(access_token="t"), NOW)
-    machine.verified(admin(), NOW)
+    machine.verified(admin(), None, NOW)
     assert said(machine.received(Ping(), NOW)) == [{"type": "pong"}]
     assert said(machine.received(Ping(), NOW)) == [fault("REQUESTS_EXCEEDED", "server")]
 
@@ -233,23 +224,22 @@ class Life:
         self.auth = AuthMachine(mode, TIMEOUT)
         self.good_until = 0.0
         if mode is Mode.STRICT:
-            self.auth.verified(admin().user, NOW)
+            self.auth.verified(admin(), NOW)
             self.good_until = float("inf")
         else:
             self.auth.anonymous(NOW)
         self.machine = LogsMachine(self.auth, RULES)
 
-    def authenticate(self, verified: Verified | None) -> None:
-        """With good credentials, or (None) with bad ones."""
+    def authenticate(self, user: User | None) -> None:
+        """With an administrator's credentials, or (None) with others."""
         if not any(isinstance(effect, Verify) for effect in self.machine.received(Auth(access_token="t"), self.now)):
             return
         self.good_until = 0.0
-        if verified is None:
+        if user is None:
             self.machine.refused(self.now)
-            return
-        self.machine.verified(verified, self.now)
-        if verified.rights.admin:
-            self.good_until = verified.user.expires or float("inf")
+        else:
+            self.machine.verified(user, None, self.now)
+            self.good_until = user.expires or float("inf")
 
     def revoke(self) -> None:
         self.good_until = 0.0
@@ -259,7 +249,6 @@ class Life:
 STEPS: dict[str, Callable[[Life], object]] = {
     "good": lambda life: life.authenticate(admin()),
     "expiring": lambda life: life.authenticate(admin(life.now + 5)),
-    "member": lambda life: life.authenticate(member()),
     "bad": lambda life: life.authenticate(None),
     "subscribe": lambda life: life.machine.received(Subscribe("info"), life.now),
     "unsubscribe": lambda life: life.machine.received(Unsubscribe(), life.now),

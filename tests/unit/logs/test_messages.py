@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.logs.messages import Auth, Malformed, Message, Ping, Subscribe, Unknown, Unsubscribe, error, parse
+from tidegate.realtime.verify import Credentials, Password, Refresh, Token
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,19 @@ def test_error_echoes_the_uid() -> None:
     told = json.loads(error(message.type, message.fault, "u"))
     assert told["uid"] == "u"
     assert told["error"]["code"] == "INVALID_PAYLOAD"
+
+
+@pytest.mark.parametrize(
+    ("message", "credentials"),
+    [
+        (Auth(access_token="t"), Token("t")),
+        (Auth(refresh_token="r"), Refresh("r")),
+        (Auth(email="e", password="p"), Password("e", "p")),
+        (Auth(email="e", password="p", otp="1"), Password("e", "p", "1")),
+        (Auth(email="e"), None),
+        (Auth(password="p"), None),
+        (Auth(), None),
+    ],
+)
+def test_credentials_of_a_message(message: Auth, credentials: Credentials | None) -> None:
+    assert message.credentials() == credentials
