@@ -6,10 +6,12 @@ start may; and the API's `schema` objects want types and defaults as the databas
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+
+from tidegate.database.types import LONG_DECIMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Column:
     enumerated: bool = False
     checked_json: bool = False
     """Whether a CHECK constraint lets only JSON in: how MariaDB makes a `json` column."""
+    moment_separator: str = ""
+    """On SQLite, for dates and times kept as text: what stands between the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +269,7 @@ def _read_sqlite(connection: sa.Connection) -> Catalog:
         assert declared is not None
         name = declared["name"].strip().lower()
         first, second = (int(number) if number else None for number in declared.group("first", "second"))
-        numeric = name in ("decimal", "numeric")
+        numeric = name in ("decimal", "numeric", LONG_DECIMAL)
         columns.append(
             Column(
                 row.table_name,
@@ -282,6 +286,7 @@ def _read_sqlite(connection: sa.Connection) -> Catalog:
                 (row.table_name, row.name) in unique,
             )
         )
+    columns = _with_moment_separators(connection, columns)
     foreign_keys = [
         ForeignKey(
             row.table_name,
@@ -295,6 +300,34 @@ def _read_sqlite(connection: sa.Connection) -> Catalog:
         for row in _rows(connection, _SQLITE_FOREIGN_KEYS)
     ]
     return Catalog(columns, foreign_keys)
+
+
+_SQLITE_MOMENTS = ("date", "datetime", "timestamp")
+_SAMPLE_ROWS = 1000
+_SAMPLES_AT_ONCE = 500
+"""SQLite takes 2,000 columns in a SELECT."""
+
+
+def _with_moment_separators(connection: sa.Connection, columns: Sequence[Column]) -> list[Column]:
+    """Look at one value of each date of other programs' tables: SQLite takes numbers and texts alike in them."""
+    moments = [
+        column for column in columns if column.type in _SQLITE_MOMENTS and not column.table.startswith("directus_")
+    ]
+    separators: dict[Column, str] = {}
+    for start in range(0, len(moments), _SAMPLES_AT_ONCE):
+        chunk = moments[start : start + _SAMPLES_AT_ONCE]
+        samples = connection.execute(sa.select(*(_sample(column) for column in chunk))).one()
+        for column, value in zip(chunk, samples, strict=True):
+            if isinstance(value, str):
+                separators[column] = " " if " " in value else "T"
+    return [replace(column, moment_separator=separators.get(column, "")) for column in columns]
+
+
+def _sample(column: Column) -> sa.ScalarSelect[Any]:
+    name: sa.ColumnClause[Any] = sa.column(sa.quoted_name(column.name, quote=True))
+    first = sa.select(name).select_from(sa.table(sa.quoted_name(column.table, quote=True))).limit(_SAMPLE_ROWS)
+    rows = first.subquery()
+    return sa.select(rows.c[0]).where(rows.c[0].is_not(None)).limit(1).scalar_subquery()
 
 
 _READERS = {"postgresql": _read_postgresql, "mysql": _read_mysql, "sqlite": _read_sqlite}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.database.catalog import Column
+from tidegate.database.types import LONG_DECIMAL
 from tidegate.errors import TidegateError
 from tidegate.schema import values
 from tidegate.schema.model import Field, FieldType
@@ -36,6 +37,7 @@ _FIELD_TYPES: Mapping[str, FieldType] = {
     "double precision": FieldType.FLOAT,
     "decimal": FieldType.DECIMAL,
     "numeric": FieldType.DECIMAL,
+    LONG_DECIMAL: FieldType.DECIMAL,
     "boolean": FieldType.BOOLEAN,
     "date": FieldType.DATE,
     "time": FieldType.TIME,

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from tidegate.database.types import LONG_DECIMAL
 from tidegate.errors import TidegateError
 
 T = TypeVar("T")
@@ -135,6 +137,7 @@ class _Sqlite(Connections):
         )
 
         def on_connect(connection: Any, _record: object) -> None:
+            connection.create_collation(LONG_DECIMAL, _compare_decimals)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
@@ -166,6 +169,15 @@ class _Sqlite(Connections):
         await super().close()
         self._write_thread.shutdown()
         self._read_threads.shutdown()
+
+
+def _compare_decimals(left: str, right: str) -> int:
+    """The collation of decimals that are kept as text."""
+    try:
+        first, second = Decimal(left), Decimal(right)
+    except InvalidOperation:  # not ours; any order will do, as long as it is one
+        return (left > right) - (left < right)
+    return (first > second) - (first < second)
 
 
 async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:

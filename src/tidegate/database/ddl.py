@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from tidegate.database.catalog import Column, ForeignKey
 from tidegate.database.column_types import default_value, is_default
-from tidegate.database.types import ApiType
+from tidegate.database.types import FLOAT_DIGITS, LONG_DECIMAL, ApiType
 from tidegate.schema.model import Field, FieldType
 
 CURRENT_TIMESTAMP = "CURRENT_TIMESTAMP"
@@ -69,7 +69,10 @@ def column_type(field: Field, dialect: sa.Dialect) -> str:
     if field.type in (FieldType.STRING, FieldType.HASH):
         return f"{name}({field.max_length or DEFAULT_LENGTH})"
     if field.type is FieldType.DECIMAL:
-        return f"{name}({field.numeric_precision or DEFAULT_PRECISION}, {_scale(field)})"
+        precision = field.numeric_precision or DEFAULT_PRECISION
+        if dialect.name == "sqlite" and precision > FLOAT_DIGITS:
+            return f"{LONG_DECIMAL}({precision}, {_scale(field)}) COLLATE {LONG_DECIMAL}"
+        return f"{name}({precision}, {_scale(field)})"
     return name
 
 

@@ -161,6 +161,7 @@ def _column_field(column: Column, row: Row, system: SystemField | None) -> Field
         validation_message=row.get("validation_message"),
         searchable=row.get("searchable", True) is not False,
         database_type=column.type,
+        moment_separator=column.moment_separator,
     )
     return replace(field, default=default_value(field, column.default))
 

@@ -2,7 +2,9 @@
 
 How a value is stored follows from the column's own type: PostgreSQL and MySQL have a fitting type for everything.
 SQLite has none for dates: `date`, `dateTime` and `timestamp` are kept there as milliseconds since the epoch in UTC,
-which compare, sort and index rightly and are what a Directus project on SQLite holds; texts are read as well.
+which compare, sort and index rightly and are what a Directus project on SQLite holds. A column in which other programs
+keep texts is told by introspection and used as they do. Decimals with more digits than a float holds are texts with a
+collation of our own.
 """
 
 import base64
@@ -48,6 +50,11 @@ class Storage(Enum):
     OTHER = auto()
     """Something only this engine has (an enum, an address, an array), handled as text."""
 
+
+LONG_DECIMAL = "decimal_text"
+"""SQLite's column type for decimals of more than `FLOAT_DIGITS` digits; the name gives it text affinity."""
+FLOAT_DIGITS = 15
+"""How many decimal digits a float keeps exactly."""
 
 _STORAGES = {
     "postgresql": {
@@ -109,6 +116,7 @@ _STORAGES = {
         "double precision": Storage.DOUBLE,
         "decimal": Storage.DOUBLE,
         "numeric": Storage.DOUBLE,
+        LONG_DECIMAL: Storage.TEXT,
         "blob": Storage.BYTES,
     },
 }
@@ -123,7 +131,7 @@ _DEFAULT_STORAGE = {
 
 _POSTGRESQL_TYPES: dict[Storage, sa.types.TypeEngine[Any]] = {
     Storage.INTEGER: sa.BigInteger(),  # an operand may be larger than the column; assignment checks the range
-    Storage.REAL: sa.REAL(),
+    Storage.REAL: sa.Float(24),  # spelled with its precision, since FLOAT alone is the longer one
     Storage.DOUBLE: sa.Double(),
     Storage.NUMERIC: sa.Numeric(),
     Storage.BOOLEAN: sa.Boolean(),
@@ -152,11 +160,14 @@ class ApiType(sa.types.TypeDecorator[Any]):
     impl: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]] = sa.String
     cache_ok = True
 
-    def __init__(self, field_type: FieldType, database_type: str = "", scale: int | None = None) -> None:
+    def __init__(
+        self, field_type: FieldType, database_type: str = "", scale: int | None = None, moment_separator: str = ""
+    ) -> None:
         super().__init__()
         self.field_type = field_type
         self.database_type = database_type
         self.scale = scale
+        self.moment_separator = moment_separator
         self.impl = _PYTHON_TYPES.get(field_type, self.impl)
 
     def storage_on(self, dialect: str) -> Storage:
@@ -174,6 +185,8 @@ class ApiType(sa.types.TypeDecorator[Any]):
         return dialect.type_descriptor(self.impl_instance)
 
     def bind_processor(self, dialect: sa.Dialect) -> Convert | None:
+        if self.moment_separator:
+            return _not_none(_spaced) if self.moment_separator == " " else None
         return _not_none(_to_driver(self.field_type, self.storage_on(dialect.name)))
 
     def result_processor(self, dialect: sa.Dialect, _coltype: object) -> Convert | None:
@@ -209,7 +222,7 @@ class _Spelled(sa.types.UserDefinedType[Any]):
 def api_type(field: Field, dialect: DialectName) -> ApiType:
     """The type of the field's column."""
     scale = field.numeric_scale if field.type is FieldType.DECIMAL else None
-    plain = ApiType(field.type, field.database_type, scale)
+    plain = ApiType(field.type, field.database_type, scale, field.moment_separator)
     return EngineType(field.type, field.database_type) if plain.storage_on(dialect) is Storage.OTHER else plain
 
 
@@ -234,6 +247,11 @@ def _to_driver(field_type: FieldType, storage: Storage) -> Convert | None:
     if field_type is FieldType.CSV:
         return _dump if storage in (Storage.JSON, Storage.JSONB) else _join
     return _BINDS.get((field_type, storage), _STORAGE_BINDS.get(storage))
+
+
+def _spaced(text: str) -> str:
+    """As SQLite's own CURRENT_TIMESTAMP spells a moment."""
+    return text[: len("2021-02-03T04:05:06")].replace("T", " ")
 
 
 def _moment(text: str) -> datetime:

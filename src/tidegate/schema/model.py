@@ -73,6 +73,8 @@ class Field:
     searchable: bool = True
     database_type: str = ""
     """The column's type as the database spells it, in lower case; empty for alias fields."""
+    moment_separator: str = ""
+    """For a date and time that is kept as text: what stands between the two, `T` or a blank."""
 
     @property
     def alias(self) -> bool:
