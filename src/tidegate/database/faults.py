@@ -71,11 +71,10 @@ def _client_error(fault: Fault, schema: Schema, statement: sa.Executable | None)
     if column is None:
         return TidegateError(fault.code, collection=table)
     extensions: dict[str, Any] = {"collection": table, "field": column}
-    written = _values(statement)
-    if column in written:
-        extensions["value"] = written[column]
-    elif fault.value is not None:
-        extensions["value"] = fault.value
+    written = _values(statement).get(column)
+    value = fault.value if written is None else written
+    if value is not None:
+        extensions["value"] = value
     return TidegateError(fault.code, _sentence(fault.code, extensions), **extensions)
 
 

@@ -1,0 +1,71 @@
+"""Faults that no real database is needed for; the integration tests provoke the others."""
+
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from tidegate.database.faults import translate
+from tidegate.errors import Conflict, TidegateError
+from tidegate.schema import Collection, Field, FieldType, Schema
+
+LABELS = Collection("labels", "code", {name: Field("labels", name, FieldType.STRING) for name in ("code", "color")})
+SCHEMA = Schema({"labels": LABELS}, ())
+TABLE = sa.Table("labels", sa.MetaData(), sa.Column("code", sa.String), sa.Column("color", sa.String))
+
+
+class MysqlError(Exception):
+    """The arguments of asyncmy's errors."""
+
+
+def mysql_error(number: int, message: str) -> IntegrityError:
+    return IntegrityError("INSERT …", None, MysqlError(number, message))
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), PoolTimeoutError()])
+def test_unreachable_database_is_unavailable(error: Exception) -> None:
+    assert translate(error, SCHEMA).code == "SERVICE_UNAVAILABLE"
+
+
+def test_lost_connection_is_unavailable() -> None:
+    error = DBAPIError("SELECT 1", None, sqlite3.OperationalError("gone"), connection_invalidated=True)
+    assert translate(error, SCHEMA).code == "SERVICE_UNAVAILABLE"
+
+
+def test_own_errors_pass() -> None:
+    error = TidegateError("FORBIDDEN")
+    assert translate(error, SCHEMA) is error
+
+
+@pytest.mark.parametrize("index", ["PRIMARY", "labels.PRIMARY", "code", "labels_code_unique"])
+def test_unique_index_of_mysql_names_its_field(index: str) -> None:
+    error = translate(mysql_error(1062, f"Duplicate entry 'red' for key '{index}'"), SCHEMA, sa.insert(TABLE))
+    assert error.code == "RECORD_NOT_UNIQUE"
+    assert error.extensions == {"collection": "labels", "field": "code", "value": "red"}
+    assert error.message == 'Value "red" for field "code" in collection "labels" has to be unique.'
+
+
+def test_unique_index_of_unknown_name_tells_the_collection_only() -> None:
+    error = translate(mysql_error(1062, "Duplicate entry 'red' for key 'other'"), SCHEMA, sa.insert(TABLE))
+    assert error.extensions == {"collection": "labels"}
+
+
+@pytest.mark.parametrize("number", [1205, 1213])
+def test_deadlock_is_a_conflict(number: int) -> None:
+    assert isinstance(translate(mysql_error(number, "Deadlock found"), SCHEMA), Conflict)
+
+
+def test_unexpected_error_is_logged_without_values_and_answered_without_details(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = translate(mysql_error(1064, "You have an error near 'secret'"), SCHEMA)
+    assert error.code == "INTERNAL_SERVER_ERROR"
+    assert not error.extensions
+    assert "1064" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_mistaken_use_of_sqlalchemy_is_internal() -> None:
+    assert translate(InvalidRequestError("misused"), SCHEMA).code == "INTERNAL_SERVER_ERROR"
