@@ -8,6 +8,7 @@ import struct
 from functools import partial
 from typing import Final
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.http11 import Request
@@ -42,6 +43,12 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
             extensions = self.scope["extensions"]
             assert extensions is not None, "set by handle_connect"
             extensions[EXTENSION] = {"open": partial(UvicornSocket, self)}
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # A refusal completes the handshake too; uvicorn would complain that nothing did.
+            self.handshake_complete = True
 
     def close_with(self, code: int, reason: str) -> None:
         """Begin the closing handshake, as `send` does for `websocket.close`; the peer has a while to answer."""
