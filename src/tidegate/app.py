@@ -24,7 +24,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from starlette.routing import BaseRoute, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from tidegate.access.authenticator import Authenticator
 from tidegate.access.directory import Directory
@@ -32,7 +34,7 @@ from tidegate.access.passwords import PasswordHasher
 from tidegate.access.settings import AccessSettings
 from tidegate.clock import Clock, SystemClock
 from tidegate.database.bootstrap import AdminAccount, bootstrap
-from tidegate.database.engine import DatabaseSettings, create_database
+from tidegate.database.engine import Database, DatabaseSettings, create_database
 from tidegate.errors import TidegateError
 from tidegate.http.address import ClientAddress
 from tidegate.http.answers import error_answer
@@ -44,12 +46,17 @@ from tidegate.http.cors import cors
 from tidegate.http.server import ServerHandlers
 from tidegate.http.structure import StructureHandlers
 from tidegate.http.throttle import Throttle
-from tidegate.items.bus import ChangeRelay
+from tidegate.items.bus import CHANNEL, ChangeRelay, encode
 from tidegate.items.changes import Change
 from tidegate.items.feed import Feed
 from tidegate.items.plans import Plans
 from tidegate.items.service import Items
 from tidegate.items.structure import Structure
+from tidegate.logs.endpoint import Administrators, LogsEndpoint
+from tidegate.logs.endpoint import Services as LogsServices
+from tidegate.logs.machine import Rules as LogsRules
+from tidegate.logs.machine import offered
+from tidegate.logs.stream import LogStream
 from tidegate.messenger.base import Messenger
 from tidegate.messenger.memory import MemoryMessenger
 from tidegate.messenger.redis import RedisMessenger
@@ -58,7 +65,20 @@ from tidegate.ratelimit.base import RateLimiter
 from tidegate.ratelimit.memory import MemoryRateLimiter
 from tidegate.ratelimit.redis import RedisRateLimiter
 from tidegate.ratelimit.redis import connect as connect_limiter
+from tidegate.realtime.auth import Mode
+from tidegate.realtime.connections import Connections
+from tidegate.realtime.dispatch import Dispatcher, Sources
+from tidegate.realtime.gate import Door, Gate
+from tidegate.realtime.reading import Reader
+from tidegate.realtime.registry import Registry
+from tidegate.realtime.socket import GOING_AWAY, Outboxes
+from tidegate.realtime.upgrade import OriginRule
+from tidegate.realtime.verify import Verifier
 from tidegate.settings import Settings
+from tidegate.websocket.connection import Services as RestServices
+from tidegate.websocket.endpoint import WebSocketEndpoint
+from tidegate.websocket.items import ItemsPerformer
+from tidegate.websocket.machine import Rules as MessageRules
 
 
 class Tidegate:
@@ -145,15 +165,20 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         stack.push_async_callback(items.drain)
         structure = Structure(database)
 
-        def changed(changes: Sequence[Change]) -> None:
-            directory.changed(changes)
+        sources = Sources(lambda: database.schema, plans, Reader(database), feed.caught_up, clock)
+        dispatcher = Dispatcher(Registry(), sources)
+        stack.push_async_callback(dispatcher.stop)
+        connections = Connections(lambda: directory.generation)
+        stack.push_async_callback(connections.stop)
 
-        messenger = make_messenger(settings)
-        feed.subscribe(changed)
-        ChangeRelay(messenger, feed, changed)
-        messenger.on_gap(directory.forget)
+        node = str(uuid.uuid4())
+        messenger = make_messenger(settings, node)
         stack.push_async_callback(messenger.stop)
+        relay_changes(messenger, feed, database, directory, dispatcher, connections)
+        log_stream = LogStream(node, settings.websockets_logs_level, settings.websockets_logs_style, messenger)
         await messenger.start()
+        log_stream.start()
+        stack.callback(log_stream.stop)
 
         address = ClientAddress(settings.ip_trust_proxy, settings.ip_custom_header)
         desk = Desk(
@@ -181,7 +206,103 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             limiters = Limiters(settings, clock)
             stack.push_async_callback(limiters.stop)
             http = Throttle(http, clock, address, per_address=limiters.per_address(), together=limiters.together())
-        yield Running(cors(http, settings), http, items, structure, directory, bootstrapped)
+
+        verifier = Verifier(authenticator, directory)
+        performer = ItemsPerformer(items, database, limits)
+        rules, most = message_rules(settings), settings.websockets_subscription_limit
+        rest = RestServices(verifier, directory, dispatcher, performer, limits, clock, rules, most)
+        logs = LogsServices(Administrators(verifier), directory, log_stream, connections, clock, logs_rules(settings))
+        outboxes = Outboxes(settings.websockets_outbox_limit)
+        door = Door(origin_rule(settings), settings.session_cookie_name, address, outboxes, clock)
+        sockets = Router(socket_routes(settings, door, rest, logs, connections), default=no_socket)
+        stack.callback(connections.close_all, GOING_AWAY)
+
+        yield Running(cors(http, settings), sockets, items, structure, directory, bootstrapped)
+
+
+def relay_changes(
+    messenger: Messenger,
+    feed: Feed,
+    database: Database,
+    directory: Directory,
+    dispatcher: Dispatcher,
+    connections: Connections,
+) -> None:
+    """Who hears of what. Of a change first the directory, so that nobody is told of it with rights it has ended."""
+
+    def changed(changes: Sequence[Change]) -> None:
+        directory.changed(changes)
+        connections.rights_changed()
+        dispatcher.changed(changes)
+
+    def sessions_ended(tokens: Sequence[str]) -> None:
+        connections.rights_changed()
+        if not messenger.alone:
+            messenger.publish(CHANNEL, encode(Change("directus_sessions", "delete", tuple(tokens))))
+
+    def changes_missed() -> None:
+        directory.forget()
+        connections.rights_changed()
+
+    feed.subscribe(changed)
+    ChangeRelay(messenger, feed, changed)
+    directory.sessions.on_end(sessions_ended)
+    database.on_schema(lambda _: connections.rights_changed())
+    messenger.on_gap(changes_missed)
+
+
+def socket_routes(
+    settings: Settings, door: Door, rest: RestServices, logs: LogsServices, connections: Connections
+) -> list[BaseRoute]:
+    """The endpoints that are switched on, by path."""
+    routes: list[BaseRoute] = []
+    if settings.websockets_enabled and settings.websockets_rest_enabled:
+        gate = Gate(
+            door,
+            rest.verifier.verify,
+            Mode(settings.websockets_rest_auth),
+            settings.websockets_rest_auth_timeout,
+            settings.websockets_rest_conn_limit,
+        )
+        routes.append(WebSocketRoute(settings.websockets_rest_path, WebSocketEndpoint(gate, rest, connections)))
+    if settings.websockets_enabled and settings.websockets_logs_enabled:
+        endpoint = LogsEndpoint(
+            logs,
+            door,
+            Mode(settings.websockets_logs_auth),
+            settings.websockets_logs_auth_timeout,
+            settings.websockets_logs_conn_limit,
+        )
+        routes.append(WebSocketRoute(settings.websockets_logs_path, endpoint))
+    return routes
+
+
+async def no_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuses with 404 where the server can say so, else with 403 (ASGI: WebSocket Denial Response)."""
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await error_answer(TidegateError("ROUTE_NOT_FOUND"))(scope, receive, send)
+    else:
+        await WebSocketClose()(scope, receive, send)
+
+
+def origin_rule(settings: Settings) -> OriginRule:
+    return OriginRule(settings.public_url, settings.cors_enabled and settings.cors_origin)
+
+
+def message_rules(settings: Settings) -> MessageRules:
+    heartbeat = settings.websockets_heartbeat_period if settings.websockets_heartbeat_enabled else None
+    return MessageRules(heartbeat, *message_limit(settings))
+
+
+def logs_rules(settings: Settings) -> LogsRules:
+    return LogsRules(offered(settings.websockets_logs_level), *message_limit(settings))
+
+
+def message_limit(settings: Settings) -> tuple[int | None, float]:
+    """How many messages a socket may send, and within how many seconds."""
+    points = settings.rate_limiter_websockets_points if settings.rate_limiter_enabled else None
+    return points, settings.rate_limiter_websockets_duration
 
 
 async def first_administrator(settings: Settings, hasher: PasswordHasher) -> AdminAccount | None:
@@ -192,10 +313,10 @@ async def first_administrator(settings: Settings, hasher: PasswordHasher) -> Adm
     return AdminAccount(settings.admin_email, await hasher.hash(password), settings.admin_token)
 
 
-def make_messenger(settings: Settings) -> Messenger:
+def make_messenger(settings: Settings, node: str) -> Messenger:
     if settings.redis_url is None:
         return MemoryMessenger()
-    return RedisMessenger(settings.redis_url, settings.redis_bus_namespace, str(uuid.uuid4()))
+    return RedisMessenger(settings.redis_url, settings.redis_bus_namespace, node)
 
 
 class Limiters:

@@ -4,29 +4,18 @@
 else is our fault, is logged with its stack and tells the client nothing.
 """
 
-import json
 import logging
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.errors import InvalidPayload, TidegateError
+from tidegate.realtime.encoding import encode_json
 
 log = logging.getLogger(__name__)
-
-
-def encode(value: object) -> bytes:
-    """JSON for API values, in UTF-8."""
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        # A json column that another program wrote may hold what orjson cannot spell: integers beyond 64 bits, or
-        # more than 254 levels.
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 class JSONAnswer(Response):
@@ -35,7 +24,7 @@ class JSONAnswer(Response):
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
-        return encode(content)
+        return encode_json(content)
 
 
 def data_answer(data: object, meta: object = None) -> Response:

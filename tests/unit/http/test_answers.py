@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
-from tidegate.http.answers import ErrorEdge, data_answer, encode, method_not_allowed
+from tidegate.http.answers import ErrorEdge, data_answer, method_not_allowed
 
 
 async def receive() -> Message:
@@ -85,22 +85,3 @@ def test_data_answer_puts_meta_first() -> None:
 def test_method_not_allowed_names_methods() -> None:
     answer = method_not_allowed(["GET", "HEAD"])
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ({"a": [1, 2.5, None, True, "ü"]}, '{"a":[1,2.5,null,true,"ü"]}'),
-        (2**70, str(2**70)),
-        ({"a": {"ü": 2**70}}, f'{{"a":{{"ü":{2**70}}}}}'),
-    ],
-)
-def test_encode_spells_api_value(value: object, text: str) -> None:
-    assert encode(value) == text.encode()
-
-
-def test_encode_spells_deep_value() -> None:
-    value: list[object] = []
-    for _ in range(400):
-        value = [value]
-    assert encode(value) == b"[" * 401 + b"]" * 401
