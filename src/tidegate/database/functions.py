@@ -41,6 +41,13 @@ def by_code_point(text: sa.ColumnElement[Any], capabilities: Capabilities) -> sa
     return text
 
 
+def as_double(number: sa.ColumnElement[Any], capabilities: Capabilities) -> sa.ColumnElement[Any]:
+    """The number as the engine's 64-bit floating-point type."""
+    if capabilities.dialect == "mysql":  # MySQL casts to it since 8.0.17 only, and SQLAlchemy does not at all
+        return number * sa.literal_column("1e0", sa.Double)
+    return sa.cast(number, sa.Double)
+
+
 class _TextOfBytes(sa.types.TypeDecorator[str]):
     """A text that the engine handles as its bytes in UTF-8."""
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from tidegate.database.capabilities import Capabilities
+from tidegate.database.engine import Database
+from tidegate.database.prepared import PreparedRead
 from tidegate.errors import TidegateError
 from tidegate.query.compile import Restriction, Statement, compile_count, read_statement, related_statement
 from tidegate.query.condition import NO_ROW, Variable
@@ -19,6 +22,10 @@ Rows = Sequence[Sequence[Any]]
 
 KEYS_PER_STATEMENT = 5_000
 """How many rows' relations are read at once: well below what any engine takes as bound values."""
+
+
+_prepared: WeakKeyDictionary[Statement, PreparedRead | None] = WeakKeyDictionary()
+"""Kept as long as the statement; None for one that cannot be prepared."""
 
 
 class Source(Protocol):
@@ -64,10 +71,26 @@ class _Reader:
 
     async def read(self, selection: Selection, restriction: Restriction, keys: Any) -> list[Item]:
         statement = read_statement(selection, restriction, self._source.tables, self._source.capabilities)
-        return await self._items(selection, statement, await self._fetch(statement, keys))
+        if restriction is Restriction.KEY and isinstance(self._source, Database):
+            rows = await self._fetch_prepared(self._source, statement, keys)
+        else:
+            rows = await self._fetch(statement, keys)
+        return await self._items(selection, statement, rows)
 
     async def _fetch(self, statement: Statement, keys: Any) -> Rows:
         return await self._source.fetch(statement.select.params(statement.values(self._argument, keys)))
+
+    async def _fetch_prepared(self, database: Database, statement: Statement, keys: Any) -> Rows:
+        """What is read most, an item by its key, takes the short way; not where a rule has lists of variable length."""
+        if statement not in _prepared:
+            try:
+                _prepared[statement] = database.prepare(statement.select)
+            except ValueError:
+                _prepared[statement] = None
+        prepared = _prepared[statement]
+        if prepared is None:
+            return await self._fetch(statement, keys)
+        return await database.fetch_prepared(prepared, statement.values(self._argument, keys))
 
     async def _items(self, selection: Selection, statement: Statement, rows: Rows) -> list[Item]:
         if selection.aggregation is not None:

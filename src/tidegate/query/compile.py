@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from tidegate.database.capabilities import Capabilities
+from tidegate.database.functions import as_double
 from tidegate.query.condition import Column, Condition, Link, Variable
 from tidegate.query.expressions import Expression, Expressions, Parameter, Tables
 from tidegate.query.plan import ReadPlan
@@ -28,7 +29,7 @@ class Restriction(Enum):
     KEYS = "all whose primary key is among `keys`"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Statement:
     """A SELECT without its values. A row has a value for each output, at its places."""
 
@@ -199,7 +200,7 @@ class _Builder:
         inner = sa.select(*some).select_from(table).where(*where).subquery()
         groups: list[Expression] = [inner.c[f"g{at}"] for at in range(len(aggregation.groups))]
         measures = [
-            _measure(measure, None if measure.operand is None else inner.c[f"m{at}"])
+            self._measure(measure, None if measure.operand is None else inner.c[f"m{at}"])
             for at, measure in enumerate(aggregation.measures)
         ]
         columns = [
@@ -220,6 +221,16 @@ class _Builder:
     def _group(self, group: Value, table: sa.Table) -> Expression:
         field = group.operand.field if isinstance(group.operand, Column) else None
         return self._expressions.sortable(group.operand, field, table)
+
+    def _measure(self, measure: Measure, value: Expression | None) -> Expression:
+        if value is None:
+            return sa.type_coerce(sa.func.count(), NumberText())
+        if measure.function in ("avg", "avgDistinct"):
+            value = as_double(value, self._capabilities)
+        found = _AGGREGATES[measure.function](value)
+        if measure.function in ("min", "max"):
+            return sa.type_coerce(found, NumberText() if measure.field is None else value.type)
+        return sa.type_coerce(found, NumberText(_sum_scale(measure)))
 
 
 class _Columns:
@@ -280,20 +291,11 @@ _AGGREGATES: Mapping[str, Callable[[Expression], Expression]] = {
     "countDistinct": lambda value: sa.func.count(value.distinct()),
     "sum": sa.func.sum,
     "sumDistinct": lambda value: sa.func.sum(value.distinct()),
-    "avg": lambda value: sa.func.avg(sa.cast(value, sa.Double)),
-    "avgDistinct": lambda value: sa.func.avg(sa.cast(value, sa.Double).distinct()),
+    "avg": sa.func.avg,
+    "avgDistinct": lambda value: sa.func.avg(value.distinct()),
     "min": sa.func.min,
     "max": sa.func.max,
 }
-
-
-def _measure(measure: Measure, value: Expression | None) -> Expression:
-    if value is None:
-        return sa.type_coerce(sa.func.count(), NumberText())
-    found = _AGGREGATES[measure.function](value)
-    if measure.function in ("min", "max"):
-        return sa.type_coerce(found, NumberText() if measure.field is None else value.type)
-    return sa.type_coerce(found, NumberText(_sum_scale(measure)))
 
 
 def _sum_scale(measure: Measure) -> int | None:

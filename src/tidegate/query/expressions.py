@@ -5,7 +5,7 @@ tables, never from a request; values are always bound.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,7 +100,7 @@ class Expressions:
                 return self._guarded(json_length(row.c[field.name], self._capabilities), guard, row)
             case Count(link=link, condition=condition):
                 target = self._tables[link.target].alias()
-                rows = self._related(link, condition, row, target)
+                rows = self._related(replace(link, near=Column(link.near.field)), condition, row, target)
                 number = rows.with_only_columns(sa.func.count()).scalar_subquery()
                 return self._guarded(number, link.near.guard, row)
             case Remote(link=link, condition=condition, operand=inner):

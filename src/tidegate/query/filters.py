@@ -20,7 +20,7 @@ from tidegate.query.condition import (
     all_of,
     any_of,
 )
-from tidegate.query.model import AllOf, AnyOf, Filter, Quantified, Test, Under
+from tidegate.query.model import AllOf, AnyOf, Check, Filter, Quantified, Under
 from tidegate.query.operands import operand, parse_reference
 from tidegate.query.operators import comparison
 from tidegate.query.sight import Path, Sight, Visibility
@@ -36,7 +36,7 @@ def resolve_filter(sight: Sight, node: Filter, visibility: Visibility, path: Pat
             return _combined(node, lambda part: resolve_filter(sight, part, visibility, path))
         case Under(key, part):
             return _under(sight, key, part, visibility, path)
-        case Test(operator=operator):
+        case Check(operator=operator):
             raise InvalidQuery(f'"{operator}" has to stand inside a field')
         case Quantified(quantifier):
             raise InvalidQuery(f'"_{quantifier}" has to stand inside a relation to many')
@@ -75,7 +75,7 @@ def _tests(sight: Sight, key: str, part: Filter, visibility: Visibility, path: P
         match inner:
             case AllOf() | AnyOf():
                 return _combined(inner, resolve)
-            case Test():
+            case Check():
                 return comparison(found, field, inner)
             case Under(name):
                 raise Forbidden.field(name, visibility.collection.name, ".".join((*path, key)))
@@ -96,7 +96,7 @@ def _many(part: Filter, link: Link, target: Visibility, resolve: Resolve) -> Con
             return all_of([*apart, *([_many(AllOf(together), link, target, resolve)] if together else [])])
         case AnyOf(parts) if any(map(_quantified, parts)):
             return any_of([_many(each, link, target, resolve) for each in parts])
-        case Test(operator=operator):
+        case Check(operator=operator):
             raise InvalidQuery(f'"alias" field type does not contain the "{operator}" filter operator')
         case _:
             return Relational(link, "some", all_of([target.rows, resolve(part)]))
@@ -115,7 +115,7 @@ def _quantified(part: Filter) -> bool:
 def _one(part: Filter, link: Link, resolve: Resolve) -> Condition:
     """What stands under a relation to one row: operators on the key itself, and filters on the row."""
     match part:
-        case Test():
+        case Check():
             return comparison(link.near, link.near.field, part)
         case AllOf(parts):
             on_row = tuple(each for each in parts if isinstance(each, Under))

@@ -60,7 +60,7 @@ class Quantified:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Check:
     """One operator with its value, such as `_eq` and 5. Values are told apart by type: `1` is not `true`."""
 
     operator: str
@@ -71,7 +71,7 @@ class Test:
         object.__setattr__(self, "spelling", repr(self.value))
 
 
-Filter = AllOf | AnyOf | Under | Quantified | Test
+Filter = AllOf | AnyOf | Under | Quantified | Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tidegate.access.variables import is_variable
 from tidegate.errors import InvalidPayload, InvalidQuery, TidegateError
 from tidegate.query.condition import NO_ROW, Comparison, Condition, Constant, Operand, Operator, Value, Variable
-from tidegate.query.model import Scalar, Test
+from tidegate.query.model import Check, Scalar
 from tidegate.schema import Field, FieldType, values
 
 _COMPARABLE = frozenset(
@@ -55,7 +55,7 @@ MAX_PATTERN: Final = 5_000
 _TRUTH: Mapping[object, bool] = {True: True, "true": True, "1": True, False: False, "false": False, "0": False}
 
 
-def comparison(operand: Operand, field: Field | None, test: Test) -> Condition:
+def comparison(operand: Operand, field: Field | None, test: Check) -> Condition:
     """The condition that `test` puts on `operand`, which has the values of `field` (None: whole numbers).
 
     Raises `InvalidQuery` for an operator that the type does not have, and for a value that it cannot have.
@@ -111,7 +111,7 @@ def _converted(field: Field | None, value: Any) -> Any:
         return None
 
 
-def _value(field: Field | None, operator: Operator, test: Test) -> Value:
+def _value(field: Field | None, operator: Operator, test: Check) -> Value:
     if operator is Operator.IN:
         return tuple(_scalar(field, part, many=True) for part in _listed(test.value))
     if operator is Operator.BETWEEN:

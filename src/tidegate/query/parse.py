@@ -11,7 +11,7 @@ import orjson
 
 from tidegate.errors import InvalidQuery
 from tidegate.query.brackets import unfold
-from tidegate.query.model import AllOf, AnyOf, Filter, Function, Limits, Quantified, Query, Scalar, Test, Under
+from tidegate.query.model import AllOf, AnyOf, Check, Filter, Function, Limits, Quantified, Query, Scalar, Under
 
 COUNTS: Final = ("total_count", "filter_count")
 
@@ -108,7 +108,7 @@ class _Parser:
         if key in _QUANTIFIERS:
             return Quantified(_QUANTIFIERS[key], self._filter(_object(key, value), depth + 1))
         if key.startswith("_") and not isinstance(value, Mapping):
-            return Test(key, self._operand(key, value))
+            return Check(key, self._operand(key, value))
         if not isinstance(value, Mapping):
             raise InvalidQuery(f'The filter of "{key}" has to be an object of operators')
         return Under(key, self._filter(value, depth + 1))

@@ -76,7 +76,7 @@ def _passes(operator: str, value: Any, expected: Any) -> bool:
 
 
 def _found(pattern: str, value: str) -> bool:
-    """Whether the regular expression, also as `/…/`, is found in the value; one that makes no sense is found nowhere."""
+    """Whether the regular expression, also as `/…/`, is found in the value; one without sense is found nowhere."""
     if len(pattern) > 1 and pattern[0] == pattern[-1] == "/":
         pattern = pattern[1:-1]
     try:
