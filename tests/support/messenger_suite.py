@@ -162,6 +162,13 @@ class MessengerSuite:
         await sender.stop()
         assert await heard.next() == message(1)
 
+    async def test_messenger_may_be_stopped_at_any_time(self, bus: Bus) -> None:
+        unstarted, started = bus.messenger(), bus.messenger()
+        await unstarted.stop()
+        await started.start()
+        await started.stop()
+        await started.stop()
+
 
 def _fail(_: bytes) -> None:
     raise RuntimeError("a fault of the handler")

@@ -24,7 +24,7 @@ class Messenger(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Send what still can be sent, then disconnect."""
+        """Send what still can be sent, then disconnect. Also allowed before `start`, and more than once."""
         ...
 
     def publish(self, channel: str, message: bytes) -> None:

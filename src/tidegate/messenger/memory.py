@@ -48,7 +48,8 @@ class MemoryMessenger:
         self._hub.members.append(self)
 
     async def stop(self) -> None:
-        self._hub.members.remove(self)
+        if self in self._hub.members:
+            self._hub.members.remove(self)
 
     def publish(self, channel: str, message: bytes) -> None:
         self._hub.carry(self, channel, message)
