@@ -25,6 +25,7 @@ from tidegate.access.settings import AccessSettings
 from tidegate.clock import Clock
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
+from tidegate.ratelimit.logins import LoginLimiter
 
 Mode = Literal["json", "cookie", "session"]
 """How tokens are handed over: both in the body, the refresh token in a cookie, or one session token in a cookie."""
@@ -68,7 +69,9 @@ class Authenticator:
         clock: Clock,
         settings: AccessSettings,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        logins: LoginLimiter | None = None,
     ) -> None:
+        """`logins` counts failed logins; None for no limit, whatever `directus_settings` says."""
         self._database = database
         self._directory = directory
         self._sessions = directory.sessions
@@ -76,6 +79,7 @@ class Authenticator:
         self._clock = clock
         self._settings = settings
         self._sleep = sleep
+        self._logins = logins
         if len(settings.secret.encode()) < tokens.RECOMMENDED_SECRET_BYTES:
             _LOG.warning("SECRET is shorter than %d bytes: easier to guess", tokens.RECOMMENDED_SECRET_BYTES)
 
@@ -104,11 +108,12 @@ class Authenticator:
     ) -> Login:
         """Log in; takes LOGIN_STALL_TIME at least, whatever comes of it.
 
-        Raises INVALID_CREDENTIALS, INVALID_OTP (after the right password only), SERVICE_UNAVAILABLE.
+        Raises INVALID_CREDENTIALS, INVALID_OTP (after the right password only), REQUESTS_EXCEEDED (the password is not
+        looked at), SERVICE_UNAVAILABLE.
         """
         started = self._clock.monotonic()
         try:
-            user = await self._user_of_password(email, password, otp)
+            user = await self._limited_login(email, password, otp, ip)
             return await self._open_session(user, Client(ip, user_agent, origin), mode)
         finally:
             stall = started + self._settings.login_stall_time - self._clock.monotonic()
@@ -137,6 +142,21 @@ class Authenticator:
             raise TidegateError("INVALID_CREDENTIALS")
         user, token_hash = await self._directory.user_of_token(token)
         return User(user, ip, static=True, token_hash=token_hash)
+
+    async def _limited_login(self, email: str, password: str, otp: str | None, ip: str | None) -> str:
+        attempts = await self._login_attempts() if self._logins is not None else None
+        if self._logins is None or not attempts:
+            return await self._user_of_password(email, password, otp)
+        async with self._logins.attempt(email, ip, attempts):
+            return await self._user_of_password(email, password, otp)
+
+    async def _login_attempts(self) -> int | None:
+        """How many failed logins `directus_settings` allows; None or 0 for any number."""
+        column = self._database.tables["directus_settings"].c.auth_login_attempts
+        for row in await self._database.fetch(sa.select(column).limit(1)):
+            attempts: int | None = row[0]
+            return attempts
+        return None
 
     async def _user_of_password(self, email: str, password: str, otp: str | None) -> str:
         candidate = await self._candidate(email)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tidegate.access.network import Addresses
 from tidegate.access.policies import Binding, Permission, Policies, Policy, rule_of
 from tidegate.database.engine import Database
+from tidegate.schema.values import csv_list
 
 EVERYBODYS = "public"
 """The policy for everybody in a database that has no policies."""
@@ -55,7 +56,8 @@ def _select(table: sa.Table, *names: str) -> sa.Select[Any]:
 
 
 def _policy(row: sa.Row[Any]) -> Policy:
-    entries = [entry for entry in row.ip_access or () if entry.strip()]
+    listed = row.ip_access or ()  # a text where the column is not the one of `directus_policies`
+    entries = [entry for entry in (csv_list(listed) if isinstance(listed, str) else listed) if entry.strip()]
     return Policy(
         row.id,
         admin_access=bool(row.admin_access),
