@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -88,6 +89,10 @@ class Connections(ABC):
     def check_structure(self, _connection: sa.Connection) -> None:
         """Before the commit of such a transaction: raise `TidegateError` for what was not enforced in it."""
         return
+
+    def is_stale(self, error: DBAPIError) -> bool:
+        """Whether only the connection was too old for the statement, which a fresh one may well perform."""
+        return error.connection_invalidated
 
     async def close(self) -> None:
         await self.write(self.writer.dispose)
@@ -232,8 +237,13 @@ class _Postgresql(_Server):
             url, READERS, connect_args, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options
         )
 
-        driver: Any = self.reader.dialect.loaded_dbapi.driver
-        self.driver_errors = (driver.PostgresError, driver.InterfaceError)
+        self._dbapi: Any = self.reader.dialect.loaded_dbapi
+        self.driver_errors = (self._dbapi.driver.PostgresError, self._dbapi.driver.InterfaceError)
+
+    def is_stale(self, error: DBAPIError) -> bool:
+        """Also where a table changed after the connection had prepared the statement (SQLAlchemy prepares it anew)."""
+        changed: type[Exception] = self._dbapi.InvalidCachedStatementError
+        return error.connection_invalidated or isinstance(error.orig, changed)
 
     def begin_structure(self, connection: sa.Connection) -> None:
         connection.begin()
@@ -267,8 +277,8 @@ class _Mysql(_Server):
         self.writer = self._engine(url, WRITERS, connect_args, isolation_level="READ COMMITTED")
         self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
 
-        driver: Any = self.reader.dialect.loaded_dbapi.driver
-        self.driver_errors = (driver.errors.MySQLError,)
+        dbapi: Any = self.reader.dialect.loaded_dbapi
+        self.driver_errors = (dbapi.driver.errors.MySQLError,)
 
     def begin_structure(self, connection: sa.Connection) -> None:
         connection.begin()

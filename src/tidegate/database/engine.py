@@ -17,6 +17,7 @@ from tidegate.database.faults import FAULTS, translate
 from tidegate.database.introspection import Snapshot, take_snapshot
 from tidegate.database.prepared import PreparedRead
 from tidegate.database.tables import build_tables
+from tidegate.errors import Conflict
 from tidegate.schema.model import Schema
 
 __all__ = ["Database", "DatabaseSettings", "Transaction", "create_database"]
@@ -33,7 +34,8 @@ class Database:
     """One database. All methods raise only `TidegateError`, without SQL in its message.
 
     A read that meets a connection which the server has closed meanwhile is done again on a fresh one, and so is the
-    first statement of a transaction; anything else that fails for want of a connection raises SERVICE_UNAVAILABLE.
+    first statement of a transaction; a later one raises `Conflict`, since nothing is committed yet. Anything else that
+    fails for want of a connection raises SERVICE_UNAVAILABLE.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -146,7 +148,7 @@ class Database:
             try:
                 return await self._connections.read(work)
             except DBAPIError as error:
-                if not error.connection_invalidated:
+                if not self._connections.is_stale(error):
                     raise
                 return await self._connections.read(work)
         except FAULTS as error:
@@ -196,8 +198,10 @@ class Transaction:
             try:
                 return await self._connections.write(lambda: work(self._open()))
             except DBAPIError as error:
-                if not (error.connection_invalidated and self._fresh):
+                if not self._connections.is_stale(error):
                     raise
+                if not self._fresh:
+                    raise Conflict from error
                 await self._connections.write(self._close)
                 return await self._connections.write(lambda: work(self._open()))
         except FAULTS as error:

@@ -8,6 +8,7 @@ collation of our own.
 """
 
 import base64
+import struct
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -190,8 +191,11 @@ class ApiType(sa.types.TypeDecorator[Any]):
         return _not_none(_to_driver(self.field_type, self.storage_on(dialect.name)))
 
     def result_processor(self, dialect: sa.Dialect, _coltype: object) -> Convert | None:
-        if dialect.name != "sqlite" and (self.field_type, self.storage_on(dialect.name)) in _SAME:
+        storage = self.storage_on(dialect.name)
+        if dialect.name != "sqlite" and (self.field_type, storage) in _SAME:
             return None
+        if dialect.name == "postgresql" and storage is Storage.REAL:
+            return _not_none(_real)
         return _not_none(_from_driver(self.field_type, self.scale))
 
 
@@ -327,6 +331,16 @@ def _big_integer(value: Any) -> str:
 
 def _float(value: Any) -> int | float:
     return values.float_number(float(value))
+
+
+_SINGLE = struct.Struct("f")
+
+
+def _real(value: float) -> int | float:
+    """A single-precision number, with the fewest digits that tell it from its neighbours, as PostgreSQL prints it."""
+    single = _SINGLE.pack(value)
+    digits = next(digits for digits in range(6, 10) if _SINGLE.pack(float(f"{value:.{digits}g}")) == single)
+    return _float(f"{value:.{digits}g}")
 
 
 def _boolean(value: object) -> bool:
