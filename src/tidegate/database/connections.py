@@ -141,11 +141,15 @@ class _Sqlite(Connections):
             hide_parameters=True,
         )
 
+        def before_connect(*_: object) -> None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+
         def on_connect(connection: Any, _record: object) -> None:
             connection.create_collation(LONG_DECIMAL, _compare_decimals)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
+        sa.event.listen(engine, "do_connect", before_connect)
         sa.event.listen(engine, "connect", on_connect)
         return engine
 
