@@ -50,6 +50,7 @@ from tidegate.items.bus import CHANNEL, ChangeRelay, encode
 from tidegate.items.changes import Change
 from tidegate.items.feed import Feed
 from tidegate.items.plans import Plans
+from tidegate.items.schema_relay import SchemaRelay
 from tidegate.items.service import Items
 from tidegate.items.structure import Structure
 from tidegate.logs.endpoint import Administrators, LogsEndpoint
@@ -62,6 +63,7 @@ from tidegate.messenger.memory import MemoryMessenger
 from tidegate.messenger.redis import RedisMessenger
 from tidegate.query.model import Limits
 from tidegate.ratelimit.base import RateLimiter
+from tidegate.ratelimit.logins import LOGIN_WINDOW, LoginLimiter
 from tidegate.ratelimit.memory import MemoryRateLimiter
 from tidegate.ratelimit.redis import RedisRateLimiter
 from tidegate.ratelimit.redis import connect as connect_limiter
@@ -156,7 +158,11 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             bootstrapped = await bootstrap(database, await first_administrator(settings, hasher))
 
         directory = Directory(database, clock)
-        authenticator = Authenticator(database, directory, hasher, clock, access_settings(settings))
+        limiters = Limiters(settings, clock)
+        stack.push_async_callback(limiters.stop)
+        authenticator = Authenticator(
+            database, directory, hasher, clock, access_settings(settings), logins=limiters.logins()
+        )
 
         limits = query_limits(settings)
         feed = Feed()
@@ -174,7 +180,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         node = str(uuid.uuid4())
         messenger = make_messenger(settings, node)
         stack.push_async_callback(messenger.stop)
-        relay_changes(messenger, feed, database, directory, dispatcher, connections)
+        schema_relay = SchemaRelay(messenger, database)
+        stack.push_async_callback(schema_relay.stop)
+        relay_changes(messenger, feed, database, schema_relay, directory, dispatcher, connections)
         log_stream = LogStream(node, settings.websockets_logs_level, settings.websockets_logs_style, messenger)
         await messenger.start()
         log_stream.start()
@@ -203,8 +211,6 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             {},
         )
         if settings.rate_limiter_enabled or settings.rate_limiter_global_enabled:
-            limiters = Limiters(settings, clock)
-            stack.push_async_callback(limiters.stop)
             http = Throttle(http, clock, address, per_address=limiters.per_address(), together=limiters.together())
 
         verifier = Verifier(authenticator, directory)
@@ -224,6 +230,7 @@ def relay_changes(
     messenger: Messenger,
     feed: Feed,
     database: Database,
+    schema_relay: SchemaRelay,
     directory: Directory,
     dispatcher: Dispatcher,
     connections: Connections,
@@ -231,6 +238,7 @@ def relay_changes(
     """Who hears of what. Of a change first the directory, so that nobody is told of it with rights it has ended."""
 
     def changed(changes: Sequence[Change]) -> None:
+        schema_relay.changed(changes)
         directory.changed(changes)
         connections.rights_changed()
         dispatcher.changed(changes)
@@ -320,13 +328,17 @@ def make_messenger(settings: Settings, node: str) -> Messenger:
 
 
 class Limiters:
-    """The limiters of HTTP, in the store that the settings name."""
+    """The limiters, in the store that the settings name."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         url = settings.redis_url if settings.rate_limiter_store == "redis" else None
         self._client = None if url is None else connect_limiter(url)
+
+    def logins(self) -> LoginLimiter:
+        """Its points are each project's own: `directus_settings.auth_login_attempts`."""
+        return LoginLimiter(self._make("login", 0, LOGIN_WINDOW))
 
     def per_address(self) -> RateLimiter | None:
         settings = self._settings
