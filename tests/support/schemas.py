@@ -12,11 +12,15 @@ import sqlalchemy as sa
 
 from tests.support import engines
 from tidegate.access.identity import Public
-from tidegate.access.rights import Action, Rights, Rule
+from tidegate.access.rights import Action, Rights, Rule, Rules
 from tidegate.database import capabilities
 from tidegate.database.capabilities import Capabilities
 from tidegate.database.engine import Database, DatabaseSettings, create_database
 from tidegate.database.tables import build_tables
+from tidegate.items.read import read_plan
+from tidegate.query.model import Limits
+from tidegate.query.parse import parse_query
+from tidegate.query.plan import bind, plan_read
 from tidegate.schema import Collection, Field, FieldType, Relation, Schema
 
 Engine = Literal["sqlite", "postgresql", "mariadb"]
@@ -294,6 +298,7 @@ async def filled_database(url: str) -> AsyncIterator[Database]:
         async with database.transaction() as transaction:
             for statement in create_tables(schema, engine_of(url)):
                 await transaction.execute(sa.text(statement))
+        await database.reload()  # what MariaDB can do depends on the collations of the tables
         database.schema = schema
         database.tables = build_tables(schema, database.capabilities)
         async with database.transaction() as transaction:
@@ -334,27 +339,27 @@ def create_tables(schema: Schema, engine: Engine) -> list[str]:
     return statements
 
 
-ADMIN = Rights(Public(), admin=True, variables={"$CURRENT_USER": MEMBER})
+NOW = 1_700_000_000.0
+"""2023-11-14T22:13:20Z."""
+VARIABLES: Mapping[str, Any] = {
+    "$CURRENT_USER": MEMBER,
+    "$CURRENT_ROLE": None,
+    "$CURRENT_ROLES": ["r1", "r2"],
+    "$CURRENT_POLICIES": [],
+    "$CURRENT_USER.prefix": "Sec",
+}
+ADMIN = Rights(Public(), admin=True, variables=VARIABLES)
 
 
-def rule(
-    filter: Mapping[str, Any] | None = None,
-    fields: Sequence[str] = ("*",),
-) -> Rule:
-    """A permission for the rows that match `filter`."""
-    return Rule(filter or {}, frozenset(fields), validation={}, presets={})
+def rule(rows: Mapping[str, Any] | None = None, fields: Sequence[str] = ("*",)) -> Rule:
+    """A permission for the rows that match a filter."""
+    return Rule(rows or {}, frozenset(fields), validation={}, presets={})
 
 
-def rights_with(
-    rules: Mapping[str, Sequence[Rule]], action: Action = "read", variables: Mapping[str, Any] | None = None
-) -> Rights:
-    """Rights by collection for one action, as the user `MEMBER` unless `variables` say otherwise."""
-    found = {"$CURRENT_USER": MEMBER, "$CURRENT_ROLES": ["r1", "r2"], "$CURRENT_POLICIES": []}
-    return Rights(
-        Public(),
-        rules={(collection, action): tuple(given) for collection, given in rules.items()},
-        variables=found if variables is None else variables,
-    )
+def rights_with(rules: Mapping[str, Sequence[Rule]], action: Action = "read") -> Rights:
+    """Rights by collection for one action, as the user `MEMBER`."""
+    by_action: Rules = {(collection, action): tuple(given) for collection, given in rules.items()}
+    return Rights(Public(), rules=by_action, variables=VARIABLES)
 
 
 MEMBER_RIGHTS = rights_with(
@@ -378,3 +383,11 @@ SENIOR_RIGHTS = rights_with(
     }
 )
 """Two rules for articles: drafts with many views can be seen, but little of them."""
+NO_AUTHORS_RIGHTS = rights_with({"articles": [rule()]})
+"""Articles only, with nothing of what they are related to."""
+
+
+async def run(database: Database, rights: Rights, collection: str, query: object, now: float = NOW) -> list[Any]:
+    """The items that the query, in its JSON form, reads."""
+    plan = plan_read(parse_query(query, Limits()), collection, database.schema, rights, Limits())
+    return await read_plan(database, bind(plan, rights.variables, now))

@@ -1,5 +1,6 @@
 """From the fields of a query, with `deep` and `alias`, to the selections to read."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -208,6 +209,8 @@ class Selector:
         for each in below:
             if each.collection is not None and each.collection not in targets:
                 raise Forbidden.collection(each.collection, ".".join((*place.path, source.name)))
+            if each.collection is None and not each.lenient and not self._known_to_any(targets, each.steps[0]):
+                raise Forbidden.field(each.steps[0], source.collection, ".".join((*place.path, source.name)))
         branches: list[Related] = []
         for target in targets:
             here = [
@@ -216,13 +219,20 @@ class Selector:
                 if each.collection in (target, None)
             ]
             branch = self._related(place, key, source, view, target, here)
-            if branch is not None:
+            if branch is not None and branch.selection.outputs:
                 branches.append(branch)
         if not branches:
             return None
         link = branches[0].link
         assert link.discriminator is not None, "many-to-any has one"
         return RelatedAny(key, link.near, link.discriminator, tuple(branches))
+
+    def _known_to_any(self, targets: Iterable[str], step: str) -> bool:
+        for target in targets:
+            with contextlib.suppress(Forbidden):
+                if step == "*" or self._sight.of(target, ()).sees(parse_reference(step).field):
+                    return True
+        return False
 
     def _keys(self, place: _Place, key: str, source: Field, view: RelationView) -> Related:
         """The keys of the rows that point at this one, where no more was asked for: of those that can be seen."""
