@@ -75,6 +75,11 @@ class Dispatcher:
         self._tasks: dict[Group | str, asyncio.Task[None]] = {}
         """What waits for the database: groups, and collections with changes without images."""
 
+    @property
+    def tasks(self) -> Iterable[asyncio.Task[None]]:
+        """What waits for the database at this moment."""
+        return self._tasks.values()
+
     async def stop(self) -> None:
         """Give up what waits for the database."""
         tasks = tuple(self._tasks.values())
@@ -85,8 +90,9 @@ class Dispatcher:
     async def snapshot(self, subscription: Subscription, rights: Rights) -> list[Row]:
         """Begin to collect changes for the subscription, and read what there is.
 
-        When this returns, tell the client and call `release`, without awaiting in between. Raises what planning and
-        reading raise, and then the subscription is not registered. May be called again, and then begins anew.
+        When this returns, tell the client and call `release`, without awaiting in between; nothing of that where
+        `held` is None, because the subscription was removed meanwhile. Raises what planning and reading raise, and
+        then the subscription is not registered. May be called again, and then begins anew.
         """
         place = self._place(subscription, rights)
         self.remove(subscription)
@@ -181,7 +187,9 @@ class Dispatcher:
         if subscription.collection in self._imageless:
             await asyncio.wait([self._tasks[subscription.collection]])
         held = subscription.held
-        assert held is not None, "held since before the read"
+        if held is None:
+            # Removed meanwhile.
+            return []
         changes = tuple(held)
         group = Group(Family(place.key), place.bound, place.variables)
         events = await reader.states(group, changes, self._sources.clock.now())
