@@ -40,9 +40,9 @@ from tidegate.http.address import ClientAddress
 from tidegate.http.answers import error_answer
 from tidegate.http.app import build_http
 from tidegate.http.auth import AuthHandlers
-from tidegate.http.call import Desk
 from tidegate.http.cookies import TokenCookie
 from tidegate.http.cors import cors
+from tidegate.http.request import RequestContext
 from tidegate.http.server import ServerHandlers
 from tidegate.http.structure import StructureHandlers
 from tidegate.http.throttle import Throttle
@@ -189,7 +189,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         stack.callback(log_stream.stop)
 
         address = ClientAddress(settings.ip_trust_proxy, settings.ip_custom_header)
-        desk = Desk(
+        context = RequestContext(
             authenticator,
             directory,
             limits,
@@ -202,7 +202,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             await database.fetch(sa.select(sa.literal(1)))
 
         http = build_http(
-            desk,
+            context,
             database,
             items,
             AuthHandlers(authenticator, session_cookie(settings), refresh_cookie(settings)),

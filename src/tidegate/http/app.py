@@ -9,9 +9,9 @@ from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
 from tidegate.http.answers import ErrorEdge
 from tidegate.http.auth import AuthHandlers
-from tidegate.http.call import Desk, Endpoint, Handler
 from tidegate.http.items import ItemHandlers
 from tidegate.http.mine import OwnHandlers
+from tidegate.http.request import Endpoint, Handler, RequestContext
 from tidegate.http.server import ServerHandlers
 from tidegate.http.structure import StructureHandlers
 from tidegate.http.system import READABLE, WRITABLE, collection_of
@@ -21,7 +21,7 @@ Paths = Mapping[str, Mapping[str, Handler]]
 
 
 def build_http(
-    desk: Desk,
+    context: RequestContext,
     database: Database,
     items: Items,
     auth: AuthHandlers,
@@ -31,27 +31,27 @@ def build_http(
 ) -> ASGIApp:
     """`more` are applications of other layers by path, such as GraphQL."""
     paths: dict[str, Mapping[str, Handler]] = {
-        **item_paths(desk, database, items),
+        **item_paths(context, database, items),
         **auth.paths(),
         **OwnHandlers(items, database).paths(),
-        **system_paths(desk, database, items),
+        **system_paths(context, database, items),
         **structure.paths(),
         **server.paths(),
     }
-    routes = [Route(path, Endpoint(desk, handlers)) for path, handlers in paths.items()]
+    routes = [Route(path, Endpoint(context, handlers)) for path, handlers in paths.items()]
     routes += [Route(path, app) for path, app in more.items()]
     return ErrorEdge(Router(routes, default=route_not_found))
 
 
-def item_paths(desk: Desk, database: Database, items: Items) -> Paths:
-    handlers = ItemHandlers(items, database, desk.limits)
+def item_paths(context: RequestContext, database: Database, items: Items) -> Paths:
+    handlers = ItemHandlers(items, database, context.limits)
     return {"/items/{collection}": handlers.many(), "/items/{collection}/{key}": handlers.one()}
 
 
-def system_paths(desk: Desk, database: Database, items: Items) -> Paths:
+def system_paths(context: RequestContext, database: Database, items: Items) -> Paths:
     paths: dict[str, Mapping[str, Handler]] = {}
     for name in (*WRITABLE, *READABLE):
-        handlers = ItemHandlers(items, database, desk.limits, collection_of(name))
+        handlers = ItemHandlers(items, database, context.limits, collection_of(name))
         many, one = handlers.many(), handlers.one()
         if name in READABLE:
             many, one = _reading(many), _reading(one)

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from tidegate.access.authenticator import Authenticator, Login, Mode
 from tidegate.errors import InvalidPayload, TidegateError
 from tidegate.http.answers import data_answer, no_content
-from tidegate.http.call import Call, Handler
 from tidegate.http.cookies import TokenCookie
 from tidegate.http.payloads import RefreshBody, login_body, refresh_body
+from tidegate.http.request import ApiRequest, Handler
 
 
 class AuthHandlers:
@@ -28,28 +28,28 @@ class AuthHandlers:
             "/auth/logout": {"POST": self.logout},
         }
 
-    async def login(self, call: Call) -> Response:
-        body = login_body(await call.payload())
+    async def login(self, request: ApiRequest) -> Response:
+        body = login_body(await request.payload())
         login = await self._authenticator.by_password(
             body.email,
             body.password,
             body.otp,
-            call.address,
-            call.headers.get("user-agent"),
-            call.headers.get("origin"),
+            request.address,
+            request.headers.get("user-agent"),
+            request.headers.get("origin"),
             body.mode,
         )
         return self._handed_over(login, body.mode)
 
-    async def refresh(self, call: Call) -> Response:
-        token, mode = await self._refresh_token(call, refresh_body(await call.payload()))
+    async def refresh(self, request: ApiRequest) -> Response:
+        token, mode = await self._refresh_token(request, refresh_body(await request.payload()))
         login = await self._authenticator.by_refresh(
-            token, call.address, call.headers.get("user-agent"), call.headers.get("origin"), mode
+            token, request.address, request.headers.get("user-agent"), request.headers.get("origin"), mode
         )
         return self._handed_over(login, mode)
 
-    async def logout(self, call: Call) -> Response:
-        token, mode = await self._refresh_token(call, refresh_body(await call.payload()))
+    async def logout(self, request: ApiRequest) -> Response:
+        token, mode = await self._refresh_token(request, refresh_body(await request.payload()))
         await self._authenticator.logout(token)
         response = no_content()
         if mode == "cookie":
@@ -70,17 +70,17 @@ class AuthHandlers:
             return response
         return data_answer(data | {"refresh_token": login.refresh_token, "access_token": login.access_token})
 
-    async def _refresh_token(self, call: Call, body: RefreshBody) -> tuple[str, Mode]:
+    async def _refresh_token(self, request: ApiRequest, body: RefreshBody) -> tuple[str, Mode]:
         """The refresh token, and how its successor is to be handed over: as asked for, else as it came.
 
         What came in a cookie, out of reach of scripts, goes back in that cookie only.
         """
         if body.refresh_token is not None:
             return body.refresh_token, body.mode or "json"
-        if body.mode in (None, "cookie") and (token := call.cookies.get(self._refresh_cookie.name)):
+        if body.mode in (None, "cookie") and (token := request.cookies.get(self._refresh_cookie.name)):
             return token, "cookie"
-        if body.mode in (None, "session") and (token := call.cookies.get(self._session_cookie.name)):
-            return await self._session_of(token, call.address), "session"
+        if body.mode in (None, "session") and (token := request.cookies.get(self._session_cookie.name)):
+            return await self._session_of(token, request.address), "session"
         raise InvalidPayload('"refresh_token" is required, in the body or as a cookie')
 
     async def _session_of(self, session_token: str, address: str | None) -> str:

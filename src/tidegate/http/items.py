@@ -9,8 +9,8 @@ from tidegate.access.rights import Rights
 from tidegate.database.engine import Database
 from tidegate.errors import Forbidden, InvalidPayload
 from tidegate.http.answers import data_answer, method_not_allowed, no_content
-from tidegate.http.call import Call, Handler
 from tidegate.http.payloads import as_keys, as_object, as_objects
+from tidegate.http.request import ApiRequest, Handler
 from tidegate.items.changes import Key
 from tidegate.items.service import Items
 from tidegate.query.model import Limits, Query
@@ -46,19 +46,19 @@ class ItemHandlers:
         """By method, for the path of one item."""
         return {"GET": self.read_one, "PATCH": self.update_one, "DELETE": self.delete_one}
 
-    async def read(self, call: Call) -> Response:
-        rights = await call.rights()
-        return await self._read(rights, self._collection(call), call.query())
+    async def read(self, request: ApiRequest) -> Response:
+        rights = await request.rights()
+        return await self._read(rights, self._collection(request), request.query())
 
-    async def search(self, call: Call) -> Response:
+    async def search(self, request: ApiRequest) -> Response:
         """As `read`, with the query in the body: `{"query": {…}}`."""
-        rights = await call.rights()
-        body = as_object(await call.payload())
-        return await self._read(rights, self._collection(call), parse_query(body.get("query", {}), self._limits))
+        rights = await request.rights()
+        body = as_object(await request.payload())
+        return await self._read(rights, self._collection(request), parse_query(body.get("query", {}), self._limits))
 
-    async def create(self, call: Call) -> Response:
-        rights, collection, query = await call.rights(), self._collection(call), call.query()
-        body = await call.payload()
+    async def create(self, request: ApiRequest) -> Response:
+        rights, collection, query = await request.rights(), self._collection(request), request.query()
+        body = await request.payload()
         if self._singleton(collection):
             return method_not_allowed(SINGLETON_METHODS)
         if isinstance(body, list):
@@ -67,10 +67,10 @@ class ItemHandlers:
         keys = await self._items.create(rights, collection, [as_object(body)])
         return await self._read_back_one(rights, collection, keys[0], query)
 
-    async def update(self, call: Call) -> Response:
+    async def update(self, request: ApiRequest) -> Response:
         """An array of items with their keys; `keys` or `query` with `data`; or the body of a singleton."""
-        rights, collection, query = await call.rights(), self._collection(call), call.query()
-        body = await call.payload()
+        rights, collection, query = await request.rights(), self._collection(request), request.query()
+        body = await request.payload()
         if self._singleton(collection):
             await self._items.write_singleton(rights, collection, as_object(body))
             return await self._read_back_singleton(rights, collection, query)
@@ -80,10 +80,10 @@ class ItemHandlers:
             keys = await self._update_alike(rights, collection, as_object(body))
         return await self._read_back(rights, collection, keys, query)
 
-    async def delete(self, call: Call) -> Response:
+    async def delete(self, request: ApiRequest) -> Response:
         """An array of keys, `{"keys": […]}` or `{"query": {…}}`."""
-        rights, collection = await call.rights(), self._collection(call)
-        body = await call.payload()
+        rights, collection = await request.rights(), self._collection(request)
+        body = await request.payload()
         if self._singleton(collection):
             return method_not_allowed(SINGLETON_METHODS)
         if isinstance(body, list):
@@ -98,27 +98,27 @@ class ItemHandlers:
             raise InvalidPayload('The body has to be an array of keys, or have "keys" or "query"')
         return no_content()
 
-    async def read_one(self, call: Call) -> Response:
-        rights = await call.rights()
+    async def read_one(self, request: ApiRequest) -> Response:
+        rights = await request.rights()
         return data_answer(
-            await self._items.read_one(rights, self._collection(call), call.path_params["key"], call.query())
+            await self._items.read_one(rights, self._collection(request), request.path_params["key"], request.query())
         )
 
-    async def update_one(self, call: Call) -> Response:
-        rights, collection, query = await call.rights(), self._collection(call), call.query()
-        key = call.path_params["key"]
-        await self._items.update(rights, collection, [key], as_object(await call.payload()))
+    async def update_one(self, request: ApiRequest) -> Response:
+        rights, collection, query = await request.rights(), self._collection(request), request.query()
+        key = request.path_params["key"]
+        await self._items.update(rights, collection, [key], as_object(await request.payload()))
         return await self._read_back_one(rights, collection, key, query)
 
-    async def delete_one(self, call: Call) -> Response:
-        rights = await call.rights()
-        await self._items.delete(rights, self._collection(call), [call.path_params["key"]])
+    async def delete_one(self, request: ApiRequest) -> Response:
+        rights = await request.rights()
+        await self._items.delete(rights, self._collection(request), [request.path_params["key"]])
         return no_content()
 
-    def _collection(self, call: Call) -> str:
+    def _collection(self, request: ApiRequest) -> str:
         if self._fixed is not None:
             return self._fixed
-        name: str = call.path_params["collection"]
+        name: str = request.path_params["collection"]
         if name.startswith("directus_"):
             raise Forbidden
         return name

@@ -10,8 +10,8 @@ from tidegate.access.rights import EVERY_FIELD, Action, Rights, Rule
 from tidegate.database.engine import Database
 from tidegate.errors import Forbidden, TidegateError
 from tidegate.http.answers import data_answer
-from tidegate.http.call import Call, Handler
 from tidegate.http.payloads import as_object
+from tidegate.http.request import ApiRequest, Handler
 from tidegate.items.service import Items
 from tidegate.query.model import Query
 
@@ -29,33 +29,33 @@ class OwnHandlers:
             "/permissions/me": {"GET": self.permissions},
         }
 
-    async def user(self, call: Call) -> Response:
-        rights = await call.rights()
-        return await self._user(rights, user_id(rights), call.query())
+    async def user(self, request: ApiRequest) -> Response:
+        rights = await request.rights()
+        return await self._user(rights, user_id(rights), request.query())
 
-    async def update_user(self, call: Call) -> Response:
-        rights = await call.rights()
-        key, query = user_id(rights), call.query()
-        await self._items.update(rights, "directus_users", [key], as_object(await call.payload()))
+    async def update_user(self, request: ApiRequest) -> Response:
+        rights = await request.rights()
+        key, query = user_id(rights), request.query()
+        await self._items.update(rights, "directus_users", [key], as_object(await request.payload()))
         return await self._user(rights, key, query)
 
-    async def roles(self, call: Call) -> Response:
+    async def roles(self, request: ApiRequest) -> Response:
         """The user's role and its ancestors."""
-        rights = await call.rights()
+        rights = await request.rights()
         user_id(rights)
         try:
-            return data_answer(await self._items.read_keys(rights, "directus_roles", rights.roles, call.query()))
+            return data_answer(await self._items.read_keys(rights, "directus_roles", rights.roles, request.query()))
         except Forbidden:
             return data_answer([{"id": role} for role in rights.roles])
 
-    async def globals(self, call: Call) -> Response:
+    async def globals(self, request: ApiRequest) -> Response:
         """What the policies in force give beyond items."""
-        rights = await call.rights()
+        rights = await request.rights()
         return data_answer({"app_access": rights.app, "admin_access": rights.admin, "enforce_tfa": rights.enforce_tfa})
 
-    async def permissions(self, call: Call) -> Response:
+    async def permissions(self, request: ApiRequest) -> Response:
         """How far each action on each collection goes."""
-        rights = await call.rights()
+        rights = await request.rights()
         return data_answer(access_by_collection(rights, self._database.schema.collections))
 
     async def _user(self, rights: Rights, key: str, query: Query) -> Response:

@@ -13,7 +13,7 @@ from tidegate.clock import Clock
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
 from tidegate.http.answers import JSONAnswer, data_answer
-from tidegate.http.call import Call, Handler
+from tidegate.http.request import ApiRequest, Handler
 from tidegate.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,12 @@ class ServerHandlers:
             "/server/health": {"GET": self.health},
         }
 
-    async def ping(self, _call: Call) -> Response:
+    async def ping(self, _request: ApiRequest) -> Response:
         return PlainTextResponse("pong")
 
-    async def info(self, call: Call) -> Response:
+    async def info(self, request: ApiRequest) -> Response:
         """The project for everybody, the limits for users, the version for administrators."""
-        rights = await call.rights()
+        rights = await request.rights()
         data: dict[str, Any] = {"project": await self._project()}
         if not isinstance(rights.identity, Public):
             data |= service_info(self._settings)
@@ -74,12 +74,12 @@ class ServerHandlers:
             data["version"] = __version__
         return data_answer(data)
 
-    async def health(self, call: Call) -> Response:
+    async def health(self, request: ApiRequest) -> Response:
         """`ok`, `warn` or `error`; what it rests on for administrators.
 
         In the shape of draft-inadarei-api-health-check-06. 503 where a component cannot be used.
         """
-        rights = await call.rights()
+        rights = await request.rights()
         checks = {f"{name}:responseTime": [await self._check(check)] for name, check in self._checks.items()}
         statuses = {entry["status"] for entries in checks.values() for entry in entries}
         status = next((worst for worst in ("error", "warn") if worst in statuses), "ok")

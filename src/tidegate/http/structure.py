@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from tidegate.http.answers import data_answer, no_content
-from tidegate.http.call import Call, Handler
 from tidegate.http.payloads import as_object, as_objects, required_text
+from tidegate.http.request import ApiRequest, Handler
 from tidegate.items.structure import Structure
 
 
@@ -38,82 +38,86 @@ class StructureHandlers:
             },
         }
 
-    async def read_collections(self, call: Call) -> Response:
-        return data_answer(await self._structure.read_collections(await call.rights()))
+    async def read_collections(self, request: ApiRequest) -> Response:
+        return data_answer(await self._structure.read_collections(await request.rights()))
 
-    async def read_collection(self, call: Call) -> Response:
-        return data_answer(await self._structure.read_collection(await call.rights(), collection(call)))
+    async def read_collection(self, request: ApiRequest) -> Response:
+        return data_answer(await self._structure.read_collection(await request.rights(), collection(request)))
 
-    async def create_collection(self, call: Call) -> Response:
+    async def create_collection(self, request: ApiRequest) -> Response:
         """One collection, or an array of them."""
-        rights, body = await call.rights(), await call.payload()
+        rights, body = await request.rights(), await request.payload()
         if isinstance(body, list):
             made = [await self._structure.create_collection(rights, data) for data in as_objects(body)]
             return data_answer(made)
         return data_answer(await self._structure.create_collection(rights, as_object(body)))
 
-    async def update_collection(self, call: Call) -> Response:
-        rights, body = await call.rights(), as_object(await call.payload())
-        return data_answer(await self._structure.update_collection(rights, collection(call), body))
+    async def update_collection(self, request: ApiRequest) -> Response:
+        rights, body = await request.rights(), as_object(await request.payload())
+        return data_answer(await self._structure.update_collection(rights, collection(request), body))
 
-    async def delete_collection(self, call: Call) -> Response:
-        await self._structure.delete_collection(await call.rights(), collection(call))
+    async def delete_collection(self, request: ApiRequest) -> Response:
+        await self._structure.delete_collection(await request.rights(), collection(request))
         return no_content()
 
-    async def read_fields(self, call: Call) -> Response:
+    async def read_fields(self, request: ApiRequest) -> Response:
         """Of one collection, or of all."""
-        rights = await call.rights()
-        return data_answer(await self._structure.read_fields(rights, call.path_params.get("collection")))
+        rights = await request.rights()
+        return data_answer(await self._structure.read_fields(rights, request.path_params.get("collection")))
 
-    async def read_field(self, call: Call) -> Response:
-        return data_answer(await self._structure.read_field(await call.rights(), collection(call), field(call)))
+    async def read_field(self, request: ApiRequest) -> Response:
+        return data_answer(
+            await self._structure.read_field(await request.rights(), collection(request), field(request))
+        )
 
-    async def create_field(self, call: Call) -> Response:
-        rights, body = await call.rights(), as_object(await call.payload())
-        return data_answer(await self._structure.create_field(rights, collection(call), body))
+    async def create_field(self, request: ApiRequest) -> Response:
+        rights, body = await request.rights(), as_object(await request.payload())
+        return data_answer(await self._structure.create_field(rights, collection(request), body))
 
-    async def update_fields(self, call: Call) -> Response:
+    async def update_fields(self, request: ApiRequest) -> Response:
         """An array of fields, each with its name."""
-        rights, body = await call.rights(), await call.payload()
+        rights, body = await request.rights(), await request.payload()
         rows = as_objects(body) if isinstance(body, list) else [as_object(body)]
         named = [(required_text(row, "field"), row) for row in rows]
-        updated = [await self._structure.update_field(rights, collection(call), name, row) for name, row in named]
+        updated = [await self._structure.update_field(rights, collection(request), name, row) for name, row in named]
         return data_answer(updated)
 
-    async def update_field(self, call: Call) -> Response:
-        rights, body = await call.rights(), as_object(await call.payload())
-        return data_answer(await self._structure.update_field(rights, collection(call), field(call), body))
+    async def update_field(self, request: ApiRequest) -> Response:
+        rights, body = await request.rights(), as_object(await request.payload())
+        return data_answer(await self._structure.update_field(rights, collection(request), field(request), body))
 
-    async def delete_field(self, call: Call) -> Response:
-        await self._structure.delete_field(await call.rights(), collection(call), field(call))
+    async def delete_field(self, request: ApiRequest) -> Response:
+        await self._structure.delete_field(await request.rights(), collection(request), field(request))
         return no_content()
 
-    async def read_relations(self, call: Call) -> Response:
+    async def read_relations(self, request: ApiRequest) -> Response:
         """Of one collection, or of all."""
-        rights = await call.rights()
-        return data_answer(await self._structure.read_relations(rights, call.path_params.get("collection")))
+        rights = await request.rights()
+        return data_answer(await self._structure.read_relations(rights, request.path_params.get("collection")))
 
-    async def read_relation(self, call: Call) -> Response:
-        return data_answer(await self._structure.read_relation(await call.rights(), collection(call), field(call)))
+    async def read_relation(self, request: ApiRequest) -> Response:
+        return data_answer(
+            await self._structure.read_relation(await request.rights(), collection(request), field(request))
+        )
 
-    async def create_relation(self, call: Call) -> Response:
-        rights, body = await call.rights(), as_object(await call.payload())
+    async def create_relation(self, request: ApiRequest) -> Response:
+        rights, body = await request.rights(), as_object(await request.payload())
         return data_answer(await self._structure.create_relation(rights, body))
 
-    async def update_relation(self, call: Call) -> Response:
-        rights, body = await call.rights(), as_object(await call.payload())
-        return data_answer(await self._structure.update_relation(rights, collection(call), field(call), body))
+    async def update_relation(self, request: ApiRequest) -> Response:
+        rights, body = await request.rights(), as_object(await request.payload())
+        return data_answer(await self._structure.update_relation(rights, collection(request), field(request), body))
 
-    async def delete_relation(self, call: Call) -> Response:
-        await self._structure.delete_relation(await call.rights(), collection(call), field(call))
+    async def delete_relation(self, request: ApiRequest) -> Response:
+        await self._structure.delete_relation(await request.rights(), collection(request), field(request))
         return no_content()
 
 
-def collection(call: Call) -> str:
-    name: str = call.path_params["collection"]
+def collection(request: ApiRequest) -> str:
+    name: str = request.path_params["collection"]
     return name
 
 
-def field(call: Call) -> str:
-    name: str = call.path_params["field"]
+def field(request: ApiRequest) -> str:
+    name: str = request.path_params["field"]
     return name

@@ -1,6 +1,8 @@
 """One HTTP request as handlers see it: whose it is, what it asks for, what it carries."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,63 +21,67 @@ from tidegate.http.credentials import request_token, without_token
 from tidegate.query.model import Limits, Query
 from tidegate.query.parse import query_from_params
 
-
-class Desk:
-    """What it takes to receive a request."""
-
-    def __init__(
-        self,
-        authenticator: Authenticator,
-        directory: Directory,
-        limits: Limits,
-        *,
-        session_cookie: str,
-        max_payload: int,
-        address: ClientAddress,
-    ) -> None:
-        """`session_cookie` is the cookie's name, `max_payload` in bytes."""
-        self.authenticator = authenticator
-        self.directory = directory
-        self.limits = limits
-        self.session_cookie = session_cookie
-        self.max_payload = max_payload
-        self.address = address
+REMEMBERED_LENGTH = 512
+"""Bytes of a query string up to which its parsed query is kept."""
 
 
-class Call(Request):
-    """A request at the desk."""
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What it takes to understand a request."""
 
-    def __init__(self, scope: Scope, receive: Receive, desk: Desk) -> None:
+    authenticator: Authenticator
+    directory: Directory
+    limits: Limits
+    session_cookie: str
+    """The cookie's name."""
+    max_payload: int
+    """Bytes."""
+    address: ClientAddress
+
+
+class ApiRequest(Request):
+    """One request."""
+
+    def __init__(self, scope: Scope, receive: Receive, context: RequestContext) -> None:
         super().__init__(scope, receive)
-        self._desk = desk
+        self._context = context
         self.params = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     @property
     def address(self) -> str | None:
-        return self._desk.address(self.scope)
+        return self._context.address(self.scope)
 
     async def identity(self) -> Identity:
         """Raises INVALID_CREDENTIALS and TOKEN_EXPIRED for a bad token, INVALID_PAYLOAD for several."""
-        cookie = self.cookies.get(self._desk.session_cookie) if "cookie" in self.headers else None
+        cookie = self.cookies.get(self._context.session_cookie) if "cookie" in self.headers else None
         token = request_token(self.headers.get("authorization"), self.params, cookie)
         if token is None:
             return Public(self.address)
-        return await self._desk.authenticator.by_token(token, self.address)
+        return await self._context.authenticator.by_token(token, self.address)
 
     async def rights(self) -> Rights:
         """What the request may do. Raises as `identity` does."""
-        return await self._desk.directory.rights(await self.identity())
+        return await self._context.directory.rights(await self.identity())
 
     def query(self) -> Query:
         """The query of the URL. Raises INVALID_QUERY."""
-        return query_from_params(without_token(self.params), self._desk.limits)
+        params = without_token(self.params)
+        if len(self.scope["query_string"]) <= REMEMBERED_LENGTH:
+            return _parsed(tuple(params), self._context.limits)
+        return query_from_params(params, self._context.limits)
 
     async def payload(self) -> Any:
         """The JSON body; None where there is none. Raises INVALID_PAYLOAD, CONTENT_TOO_LARGE."""
-        return await read_json(self, self._desk.max_payload)
+        return await read_json(self, self._context.max_payload)
 
 
-Handler = Callable[[Call], Awaitable[Response]]
+@lru_cache(maxsize=1024)
+def _parsed(params: tuple[tuple[str, str], ...], limits: Limits) -> Query:
+    """Clients ask the same again and again. What is kept depends on nothing else, so nothing has to empty it."""
+    return query_from_params(params, limits)
+
+
+Handler = Callable[[ApiRequest], Awaitable[Response]]
 
 
 class Endpoint:
@@ -84,8 +90,8 @@ class Endpoint:
     `HEAD` is answered as `GET`; the server drops the body.
     """
 
-    def __init__(self, desk: Desk, handlers: Mapping[str, Handler]) -> None:
-        self._desk = desk
+    def __init__(self, context: RequestContext, handlers: Mapping[str, Handler]) -> None:
+        self._context = context
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -95,5 +101,5 @@ class Endpoint:
         if handler is None:
             response = method_not_allowed(self._handlers)
         else:
-            response = await handler(Call(scope, receive, self._desk))
+            response = await handler(ApiRequest(scope, receive, self._context))
         await response(scope, receive, send)
