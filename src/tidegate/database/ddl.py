@@ -65,8 +65,9 @@ def run(connection: sa.Connection, statement: str) -> None:
 
 def column_type(field: Field, dialect: sa.Dialect) -> str:
     """The type of a new column for the field."""
-    name = _TYPES[field.type][_ENGINES.index(dialect.name)]
-    if field.type in (FieldType.STRING, FieldType.HASH):
+    short_list = field.type is FieldType.CSV and field.max_length is not None
+    name = _TYPES[FieldType.STRING if short_list else field.type][_ENGINES.index(dialect.name)]
+    if short_list or field.type in (FieldType.STRING, FieldType.HASH):
         return f"{name}({field.max_length or DEFAULT_LENGTH})"
     if field.type is FieldType.DECIMAL:
         precision = field.numeric_precision or DEFAULT_PRECISION

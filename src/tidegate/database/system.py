@@ -32,8 +32,6 @@ class SystemField:
     references: tuple[str, str] | None
     """The table and column of its foreign key."""
     on_delete: str
-    plain_text: bool
-    """Whether a `json` field is kept in a plain text column."""
 
     @property
     def alias(self) -> bool:
@@ -89,7 +87,6 @@ def _field(name: str, row: Mapping[str, Any]) -> SystemField:
         row.get("unique", False),
         tuple(references.split(".")) if references else None,
         row.get("on_delete", "no action"),
-        row.get("database_type") == "text",
     )
 
 

@@ -24,7 +24,7 @@ async def counters(database: Database) -> sa.Table:
 
 async def counts(database: Database) -> list[int]:
     table = database.tables["counters"]
-    return [row.count for row in await database.fetch(sa.select(table.c.count.label("count")).order_by(table.c.id))]
+    return [row[0] for row in await database.fetch(sa.select(table.c.count).order_by(table.c.id))]
 
 
 async def test_transaction_commits_at_the_end(database: Database, counters: sa.Table) -> None:
