@@ -361,6 +361,7 @@ class Limiters:
     def _make(self, prefix: str, points: int, duration: float) -> RateLimiter:
         if self._client is None:
             return MemoryRateLimiter(points, duration, self._clock)
+        prefix = f"{self._settings.redis_bus_namespace}:{prefix}"
         return RedisRateLimiter(self._client, prefix, points, duration, self._clock)
 
 
