@@ -13,9 +13,10 @@ import pytest
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.conformance.conformance import ADMIN_TOKEN
 from tests.support import engines
 from tests.support.messenger_suite import soon
-from tests.support.server import ADMIN, ADMIN_TOKEN, ServerProcess, running_server
+from tests.support.server import ADMIN, ServerProcess, running_server
 
 NOTES = {
     "collection": "notes",
