@@ -6,14 +6,14 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 export UV_SYSTEM_CERTS ?= 1
 BIN := .venv/bin
-INSTALL = "$$(command -v uv || echo $(BIN)/uv)" pip install --quiet --python $(BIN)/python --compile-bytecode
+INSTALL = @"$$(command -v uv || echo $(BIN)/uv)" pip install --quiet --python $(BIN)/python --compile-bytecode
 COMPILE = "$$(command -v uv || echo $(BIN)/uv)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
 
 .PHONY: serve test check bench format lock clean
 
 serve: .venv/runtime ## A chat project on port 8055, kept in data/
-	@set -m 2>/dev/null; $(BIN)/tidegate demo; exit $$?
+	@$(BIN)/tidegate demo
 
 test: .venv/dev ## The whole suite; says at the end which engines it covered
 	$(BIN)/python -m pytest
@@ -40,8 +40,9 @@ clean:
 
 .venv/uv:
 	@test -n "$(PYTHON)" || { echo "Tidegate needs Python 3.11 or newer, and none was found." >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv
+	@echo "Installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@touch $@
 
 .venv/runtime: .venv/uv requirements.lock pyproject.toml

@@ -13,6 +13,7 @@ from tidegate.access.rights import Rights
 from tidegate.app import Running
 from tidegate.cli import LOCAL_URL
 from tidegate.cli.accounts import PASSWORD_BYTES, TOKEN_BYTES
+from tidegate.cli.foreground import own_foreground
 from tidegate.cli.output import CommandError, say
 from tidegate.cli.serving import serve
 from tidegate.cli.system import perform
@@ -42,10 +43,11 @@ PERMISSIONS: tuple[Mapping[str, Any], ...] = (
 
 def demo() -> None:
     """Serve the project until told to stop. Raises `SettingsError` or `CommandError`."""
-    password = None if (FOLDER / TOKEN_FILE).exists() else make_project()
-    settings = demo_settings(FOLDER, os.environ)
-    tidegate_logging.configure(settings.log_level, settings.log_style)
-    serve(settings, lambda url: say(greeting(url, password, (FOLDER / TOKEN_FILE).read_text())))
+    with own_foreground():
+        password = None if (FOLDER / TOKEN_FILE).exists() else make_project()
+        settings = demo_settings(FOLDER, os.environ)
+        tidegate_logging.configure(settings.log_level, settings.log_style)
+        serve(settings, lambda url: say(greeting(url, password, (FOLDER / TOKEN_FILE).read_text())))
 
 
 def demo_settings(folder: Path, environ: Mapping[str, str], **more: str) -> Settings:
