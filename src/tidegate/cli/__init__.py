@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from tidegate import __version__
+from tidegate.cli.address import LOCAL_URL
 from tidegate.cli.output import CommandError, fail
 
 _MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
@@ -22,8 +23,6 @@ users = typer.Typer(
     no_args_is_help=True, rich_markup_mode=_MARKUP, help="Make users and tokens, straight in the database."
 )
 app.add_typer(users, name="users")
-
-LOCAL_URL = "http://127.0.0.1:8055"
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ import socket
 
 from tidegate.cli.output import CommandError
 
+LOCAL_URL = "http://127.0.0.1:8055"
+"""A server of this machine with the default PORT."""
 BACKLOG = 2_048
 """Connections that may wait to be accepted."""
 

@@ -11,8 +11,8 @@ from typing import Any
 from tidegate import logging as tidegate_logging
 from tidegate.access.rights import Rights
 from tidegate.app import Running
-from tidegate.cli import LOCAL_URL
 from tidegate.cli.accounts import PASSWORD_BYTES, TOKEN_BYTES
+from tidegate.cli.address import LOCAL_URL
 from tidegate.cli.foreground import own_foreground
 from tidegate.cli.output import CommandError, say
 from tidegate.cli.serving import serve
