@@ -139,6 +139,7 @@ class Running:
     items: Items
     structure: Structure
     directory: Directory
+    subscriptions: Registry
     bootstrapped: bool
     """Whether the database was empty."""
 
@@ -172,7 +173,8 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         structure = Structure(database)
 
         sources = Sources(lambda: database.schema, plans, Reader(database), feed.caught_up, clock)
-        dispatcher = Dispatcher(Registry(), sources)
+        subscriptions = Registry()
+        dispatcher = Dispatcher(subscriptions, sources)
         stack.push_async_callback(dispatcher.stop)
         connections = Connections(lambda: directory.generation)
         stack.push_async_callback(connections.stop)
@@ -223,7 +225,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         sockets = Router(socket_routes(settings, door, rest, logs, connections), default=no_socket)
         stack.callback(connections.close_all, GOING_AWAY)
 
-        yield Running(cors(http, settings), sockets, items, structure, directory, bootstrapped)
+        yield Running(cors(http, settings), sockets, items, structure, directory, subscriptions, bootstrapped)
 
 
 def relay_changes(
