@@ -37,7 +37,7 @@ class AccountReader:
         ends = (column.label(f"path_{number}") for number, column in enumerate(paths.columns))
         known = (users.c[name] for name in ("id", "role", "status", "tfa_secret", "token"))
         select = sa.select(*known, *ends).select_from(paths.source)
-        self._paths = paths
+        self.paths = paths
         self.by_id = select.where(users.c.id == sa.bindparam("id"))
         """Takes the parameter `id`."""
         self.by_token = select.where(users.c.token == sa.bindparam("token"))
@@ -51,5 +51,5 @@ class AccountReader:
             active=status == "active",
             second_factor=bool(tfa_secret),
             token_hash=hash_token(token) if token else None,
-            paths=self._paths.values(ends),
+            paths=self.paths.values(ends),
         )

@@ -2,9 +2,10 @@
 
 Three things are kept in memory, each emptied by `changed` and `forget`:
 
-* the **policies** with all roles, bindings and permissions: small, read as a whole, emptied as a whole;
-* **members**: users with their rights, least recently used out first. With the policies at hand a user costs one
-  statement, by id or by static token, which also reads the ends of every path that a rule uses;
+* the **book**: all roles, policies, bindings and permissions: small, read as a whole, emptied as a whole;
+* **members**: users with their rights, least recently used out first. With the book at hand a user costs one statement,
+  by id or by static token, which also reads the ends of every path that a rule uses. A new book changes everybody's
+  rights, but what was read of the users still holds unless it has other paths, so nobody is read again;
 * **sessions** (see `sessions`).
 
 `generation` grows with every forgetting: who holds rights asks again when it has. What was being read at that moment is
@@ -31,6 +32,7 @@ from tidegate.clock import Clock
 from tidegate.database.engine import Database
 from tidegate.database.prepared import PreparedRead
 from tidegate.errors import TidegateError
+from tidegate.schema.model import Schema
 
 MEMBERS = 20_000
 """Users whose rights are kept: about 2 kB each."""
@@ -41,7 +43,7 @@ TRUSTED_FOR = 5.0
 JOURNAL = 10_000
 """Changed users that are remembered for reads under way; above it, all are taken to have changed."""
 
-_WHOLE = frozenset({"directus_roles", "directus_policies", "directus_access", "directus_permissions"})
+_BOOK = frozenset({"directus_roles", "directus_policies", "directus_access", "directus_permissions"})
 _NO_RULES: Rules = {}
 """One object, so that administrators share their plans."""
 
@@ -68,6 +70,12 @@ class _Book:
     """By role, the variables that begin with `$CURRENT_ROLE.`."""
     collections: frozenset[str]
     """Where paths lead: a change there may change anybody's variables."""
+    schema: Schema
+
+    def reads_as(self, other: "_Book") -> bool:
+        """Whether accounts read under the other book are what they would be under this one."""
+        paths = self.accounts.paths.variables
+        return paths == other.accounts.paths.variables and (not paths or self.schema is other.schema)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,8 +100,11 @@ class Directory:
         self._by_token: LRUCache[str, _Member] = LRUCache(MEMBERS)
         self._touched: dict[str, int] = {}
         self._all_touched = 0
+        self._book_touched = 0
+        self._on_paths: frozenset[str] = frozenset()
+        self._changed_without_book: set[str] = set()
         self.sessions.on_end(lambda _: self._advance())
-        database.on_schema(lambda _: self.forget())
+        database.on_schema(lambda _: self._forget_book())
 
     async def rights(self, identity: Identity) -> Rights:
         """Raises INVALID_CREDENTIALS where the user, the session or the static token behind it is no longer good."""
@@ -101,14 +112,14 @@ class Directory:
             case System():
                 return Rights(identity, admin=True, app=True, rules=_NO_RULES, variables=_variables(None, None, None))
             case Public():
-                return _nobodys_rights((await self._current_book()).policies, identity)
+                return _nobodys_rights((self._book or await self._load_book()).policies, identity)
             case User():
                 return await self._users_rights(identity)
 
     async def _users_rights(self, identity: User) -> Rights:
         if identity.session is not None and not await self.sessions.lives(identity.session):
             raise TidegateError("INVALID_CREDENTIALS")
-        member = self._members.get(identity.id) or await self._read_user(identity.id)
+        member = await self._member(identity.id)
         account = member.account
         if not account.active or identity.token_hash not in (None, account.token_hash):
             raise TidegateError("INVALID_CREDENTIALS")
@@ -123,7 +134,7 @@ class Directory:
         """Raises INVALID_CREDENTIALS unless the user is there and active; leaves the rights at hand."""
         member = self._members.get(user)
         if member is None or not self._trusted(member):
-            member = await self._read_user(user)
+            member = await self._read(lambda book: book.by_id, {"id": user})
         if not member.account.active:
             raise TidegateError("INVALID_CREDENTIALS")
 
@@ -140,10 +151,13 @@ class Directory:
 
     def changed(self, changes: Iterable[Touched]) -> None:
         """Forget what these committed changes touch."""
-        paths = frozenset() if self._book is None else self._book.collections
         for change in changes:
-            if change.collection in _WHOLE or change.collection in paths:
-                self._forget_everybody()
+            if self._book is None:
+                self._changed_without_book.add(change.collection)
+            if change.collection == "directus_roles" or change.collection in self._on_paths:
+                self._forget_everybody()  # with a role, it goes from users too
+            elif change.collection in _BOOK:
+                self._forget_book()
             elif change.collection == "directus_users":
                 self._forget_users([str(key).lower() for key in change.keys])
             elif change.collection == "directus_sessions":
@@ -151,18 +165,22 @@ class Directory:
                 self._advance()
 
     def forget(self) -> None:
-        """Forget everything: the schema has changed, or changes may have been missed."""
+        """Forget everything: changes may have been missed."""
         self._forget_everybody()
         self.sessions.forget()
 
     def _advance(self) -> None:
         self.generation += 1
 
-    def _forget_everybody(self) -> None:
+    def _forget_book(self) -> None:
         self._advance()
+        self._book_touched = self.generation
+        self._book = None
+
+    def _forget_everybody(self) -> None:
+        self._forget_book()
         self._all_touched = self.generation
         self._touched.clear()
-        self._book = None
         self._members.clear()
         self._by_token.clear()
 
@@ -178,8 +196,15 @@ class Directory:
     def _trusted(self, member: _Member) -> bool:
         return self._clock.monotonic() - member.read_at < TRUSTED_FOR
 
-    async def _read_user(self, user: str) -> _Member:
-        return await self._read(lambda book: book.by_id, {"id": user})
+    async def _member(self, user: str) -> _Member:
+        """Under the current book. Raises INVALID_CREDENTIALS where the user is not there."""
+        book = self._book or await self._load_book()
+        member = self._members.get(user)
+        if member is None or not book.reads_as(member.book):
+            return await self._read(lambda book: book.by_id, {"id": user})
+        if member.book is not book:
+            member.book, member.rights = book, {}
+        return member
 
     async def _read(
         self, read: Callable[[_Book], PreparedRead], parameters: Mapping[str, str], token_hash: str | None = None
@@ -187,13 +212,14 @@ class Directory:
         """The member who is found, with that token where one is given. Raises INVALID_CREDENTIALS."""
         while True:
             generation = self.generation
-            book = await self._current_book()
+            book = self._book or await self._load_book()
             rows = await self._database.fetch_prepared(read(book), parameters)
             accounts = (book.accounts.account(row) for row in rows)
             account = next((found for found in accounts if token_hash in (None, found.token_hash)), None)
             if account is None:
                 raise TidegateError("INVALID_CREDENTIALS")
-            if generation >= self._all_touched and generation >= self._touched.get(account.id, 0):
+            touched = max(self._all_touched, self._touched.get(account.id, 0))
+            if book is self._book and touched <= generation:
                 return self._remember(account, book)
 
     def _remember(self, account: Account, book: _Book) -> _Member:
@@ -203,18 +229,18 @@ class Directory:
         member.read_at = self._clock.monotonic()
         return member
 
-    async def _current_book(self) -> _Book:
-        if self._book is not None:
-            return self._book
+    async def _load_book(self) -> _Book:
+        """The book, read once for all who ask for it at the same time."""
         async with self._loading:
             while self._book is None:
-                generation = self._all_touched
-                book = await self._load_book()
-                if generation == self._all_touched:
-                    self._book = book
+                touched = self._book_touched
+                self._changed_without_book.clear()
+                book = await self._read_book()
+                if touched == self._book_touched and not book.collections & self._changed_without_book:
+                    self._book, self._on_paths = book, book.collections
             return self._book
 
-    async def _load_book(self) -> _Book:
+    async def _read_book(self) -> _Book:
         policies = await load_policies(self._database)
         schema, tables = self._database.schema, self._database.tables
         users = path_reader(USER_PATH, "directus_users", policies.paths, schema, tables)
@@ -226,7 +252,7 @@ class Directory:
             role_paths = {row[0]: roles.values(row[1:]) for row in await self._database.fetch(select)}
         accounts = AccountReader(tables["directus_users"], users)
         by_id, by_token = self._database.prepare(accounts.by_id), self._database.prepare(accounts.by_token)
-        return _Book(policies, accounts, by_id, by_token, role_paths, users.collections | roles.collections)
+        return _Book(policies, accounts, by_id, by_token, role_paths, users.collections | roles.collections, schema)
 
 
 def _nobodys_rights(policies: Policies, identity: Public) -> Rights:

@@ -47,7 +47,7 @@ class Rights:
     admin: bool = False
     app: bool = False
     enforce_tfa: bool = False
-    """Whether a policy in force asks for two-factor authentication."""
+    """Whether a bound policy asks for two-factor authentication, be it withheld for the lack of it or not."""
     role: str | None = None
     roles: tuple[str, ...] = ()
     """The user's role and its ancestors, nearest first."""

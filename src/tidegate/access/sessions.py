@@ -204,9 +204,11 @@ class Sessions:
             "user_agent": _storable(client.user_agent),
             "origin": _storable(client.origin),
         }
-        await transaction.execute(sa.insert(self._sessions).values(values))
+        # The user's row first: the new row's foreign key locks it too, but for sharing, and two logins of one user that
+        # hold it so would wait for one another.
         users = self._database.tables["directus_users"]
         await transaction.execute(sa.update(users).where(users.c.id == user).values(last_access=_moment(now)))
+        await transaction.execute(sa.insert(self._sessions).values(values))
 
     async def _sweep(self) -> None:
         """Remove, now and then, what has long ended; a failure is left to the next time."""

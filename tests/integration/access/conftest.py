@@ -44,3 +44,10 @@ async def sqlite_project(sqlite_file: Path, tmp_path: Path) -> AsyncIterator[Pro
     copy = shutil.copy(sqlite_file, tmp_path / "data.db")
     async with open_project(f"sqlite://{copy}") as opened:
         yield opened
+
+
+@pytest.fixture
+async def postgresql_project() -> AsyncIterator[Project]:
+    """An empty project on PostgreSQL, where several write at once and what waits for a lock can be seen."""
+    async with engines.temporary_database("postgresql") as url, open_project(url) as opened:
+        yield opened

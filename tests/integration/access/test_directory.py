@@ -273,6 +273,46 @@ async def test_new_schema_empties_everything(sqlite_project: Project) -> None:
     assert await project.directory.rights(rights.identity) is not rights
 
 
+async def test_new_policies_are_read_once_for_all_and_no_user_again(sqlite_project: Project) -> None:
+    """Thousands of open connections are told within a second what a changed permission means for them."""
+    project = sqlite_project
+    policy = await project.everybodys_policy()
+    users = [User(await project.user(f"{number}@example.com")) for number in range(5)]
+    for user in users:
+        await project.directory.rights(user)
+    await project.permission(policy)
+    project.directory.changed([Change("directus_permissions", "create", (1,))])
+    project.statements.clear()
+    rights = [await project.directory.rights(user) for user in users]
+    assert all(each.may("notes", "read") and each.rules is rights[0].rules for each in rights)
+    assert len(project.statements) == 4
+
+
+async def test_new_path_has_users_read_again(sqlite_project: Project) -> None:
+    project = sqlite_project
+    user = User(await project.user(title="Dr"))
+    await project.directory.rights(user)
+    permission = await project.permission(
+        await project.everybodys_policy(), permissions={"title": {"_eq": "$CURRENT_USER.title"}}
+    )
+    project.directory.changed([Change("directus_permissions", "create", (permission,))])
+    assert (await project.directory.rights(user)).variables["$CURRENT_USER.title"] == "Dr"
+    await project.set("users", user.id, title="Prof")
+    await project.database.reload()
+    assert (await project.directory.rights(user)).variables["$CURRENT_USER.title"] == "Prof", "a column may be another"
+
+
+async def test_role_that_is_deleted_goes_from_its_users(project: Project) -> None:
+    role = await project.role("Member")
+    policy = await project.policy("member", role=role)
+    await project.permission(policy)
+    user = User(await project.user(role=role))
+    assert (await project.directory.rights(user)).role == role
+    project.directory.changed([await project.remove("roles", role)])
+    rights = await project.directory.rights(user)
+    assert (rights.role, rights.roles, rights.may("notes", "read")) == (None, (), False)
+
+
 async def test_user_with_another_static_token_is_nobody_by_the_old_one(sqlite_project: Project) -> None:
     project = sqlite_project
     user = await project.user(token="old")
@@ -358,6 +398,39 @@ async def test_policies_that_change_while_the_user_is_read_are_read_again(sqlite
     project.directory.changed([await project.remove("permissions", permission)])
     project.database.let_go()
     assert not (await reading).may("notes", "read")
+
+
+async def test_change_where_paths_of_roles_lead_is_seen_while_they_are_read(sqlite_project: Project) -> None:
+    project = sqlite_project
+    parent = await project.role("Before")
+    user = await project.user(role=await project.role("Child", parent=parent))
+    await project.permission(await project.everybodys_policy(), presets={"x": "$CURRENT_ROLE.parent.name"})
+    project.database.hold("LEFT OUTER JOIN")
+    reading = asyncio.ensure_future(project.directory.rights(User(user)))
+    await project.database.until_held()
+    project.directory.changed([await project.set("roles", parent, name="After")])
+    project.database.let_go()
+    assert (await reading).variables["$CURRENT_ROLE.parent.name"] == "After"
+
+
+async def test_change_where_paths_lead_is_seen_while_the_policies_are_read(sqlite_project: Project) -> None:
+    project = sqlite_project
+    picture = await project.add("files", title="Before", storage="local", filename_download="me.png")
+    async with project.database.transaction() as transaction:
+        await transaction.execute(sa.text("ALTER TABLE directus_roles ADD COLUMN picture char(36)"))
+        relation = {"many_collection": "directus_roles", "many_field": "picture", "one_collection": "directus_files"}
+        await transaction.execute(sa.insert(project.table("relations")).values(relation))
+    await project.database.reload()
+    role = await project.role("Role")
+    await project.set("roles", role, picture=picture)
+    user = await project.user(role=role)
+    await project.permission(await project.everybodys_policy(), presets={"x": "$CURRENT_ROLE.picture.title"})
+    project.database.hold("LEFT OUTER JOIN")
+    reading = asyncio.ensure_future(project.directory.rights(User(user)))
+    await project.database.until_held()
+    project.directory.changed([await project.set("files", picture, title="After")])
+    project.database.let_go()
+    assert (await reading).variables["$CURRENT_ROLE.picture.title"] == "After"
 
 
 async def test_changes_of_others_do_not_delay_a_user(sqlite_project: Project) -> None:
@@ -458,6 +531,9 @@ async def test_change_where_a_path_leads_is_seen_at_once(sqlite_project: Project
     assert await variables(project, user, "$CURRENT_USER.avatar.title") == {"$CURRENT_USER.avatar.title": "Before"}
     project.directory.changed([await project.set("files", picture, title="After")])
     assert await variables(project, user, "$CURRENT_USER.avatar.title") == {"$CURRENT_USER.avatar.title": "After"}
+    project.directory.changed([Change("directus_policies", "update", ("x",))])
+    project.directory.changed([await project.set("files", picture, title="Later")])
+    assert await variables(project, user, "$CURRENT_USER.avatar.title") == {"$CURRENT_USER.avatar.title": "Later"}
     project.directory.changed([await project.set("users", user, title="Dr")])
     assert await variables(project, user, "$CURRENT_USER.title") == {"$CURRENT_USER.title": "Dr"}
 
