@@ -264,6 +264,9 @@ class Structure:
 
     def _new_key(self, field: Field, data: Object) -> ForeignKey | None:
         if data.get("related_collection") is None:
+            meta = given.member(data, "meta") or {}
+            if not meta.get("one_collection_field") or not meta.get("one_allowed_collections"):
+                raise InvalidPayload('"related_collection" is required')
             return None
         related = self._database.schema.collections.get(given.text(data, "related_collection"))
         if related is None:

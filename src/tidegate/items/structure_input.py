@@ -83,7 +83,7 @@ def _untaken(name: str, taken: Sequence[str], reason: str) -> None:
 
 def new_fields(collection: str, data: Object) -> list[NewField]:
     """The fields of a collection to be made; an `id` that counts by itself where none is named as primary key."""
-    rows = data.get("fields") or []
+    rows = [] if data.get("fields") is None else data["fields"]
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise InvalidPayload('"fields" has to be an array of objects')
     fields: list[NewField] = []

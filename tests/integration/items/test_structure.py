@@ -1,0 +1,632 @@
+"""Collections, fields and relations made, changed and dropped on every engine, by administrators alone."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests import conformance
+from tests.support.ddl import run_ddl
+from tests.support.schemas import settings_of
+from tidegate.access.identity import Public
+from tidegate.access.rights import Rights
+from tidegate.database.bootstrap import bootstrap
+from tidegate.database.engine import Database, create_database
+from tidegate.errors import Forbidden, InvalidPayload, TidegateError
+from tidegate.items.structure import Structure
+from tidegate.schema import FieldType, RelationKind
+
+ADMIN, NOBODY = Rights(Public(), admin=True), Rights(Public())
+FIXTURE = json.loads((Path(conformance.__file__).parent / "fixture.json").read_text())
+KEY = {"field": "id", "type": "integer", "schema": {"is_primary_key": True, "has_auto_increment": True}, "meta": {}}
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = create_database(settings_of(database_url))
+    try:
+        await database.start()
+        await bootstrap(database, None)
+        yield database
+    finally:
+        await database.stop()
+
+
+@pytest.fixture
+async def structure(database: Database) -> Structure:
+    return Structure(database)
+
+
+async def make(structure: Structure, name: str, *fields: dict[str, Any]) -> None:
+    await structure.create_collection(
+        ADMIN, {"collection": name, "schema": {}, "meta": {}, "fields": [KEY, *fields] if fields else []}
+    )
+
+
+async def relate(structure: Structure, many: str, field: str, one: str, **options: Any) -> dict[str, Any]:
+    data = {"collection": many, "field": field, "related_collection": one, "meta": {}, "schema": {}, **options}
+    return await structure.create_relation(ADMIN, data)
+
+
+async def insert(database: Database, table: str, **row: Any) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.insert(database.tables[table]).values(**row))
+
+
+async def rows(database: Database, table: str) -> list[dict[str, Any]]:
+    found = database.tables[table]
+    key = next(iter(found.primary_key))
+    return [row._asdict() for row in await database.fetch(sa.select(found).order_by(key))]
+
+
+def column(name: str, type_: str = "string", **schema: Any) -> dict[str, Any]:
+    return {"field": name, "type": type_, "schema": schema, "meta": {}}
+
+
+# The project of the vectors.
+
+
+async def test_project_of_the_vectors_is_made(structure: Structure, database: Database) -> None:
+    for request in FIXTURE["requests"]:
+        match request["path"].split("/")[1:]:
+            case ["collections"]:
+                await structure.create_collection(ADMIN, request["json"])
+            case ["relations"]:
+                await structure.create_relation(ADMIN, request["json"])
+            case ["fields", collection]:
+                await structure.create_field(ADMIN, collection, request["json"])
+    types = {name: field.type.value for name, field in database.schema.collections["articles"].fields.items()}
+    assert types == {
+        "id": "integer", "title": "string", "status": "string", "views": "integer", "rating": "float",
+        "price": "decimal", "published": "boolean", "published_on": "dateTime", "day": "date", "at": "time",
+        "meta_data": "json", "tags": "csv", "big": "bigInteger", "ref": "uuid", "body": "text", "author": "integer",
+        "labels": "alias",
+    }  # fmt: skip
+    assert database.schema.collections["site"].singleton
+    assert database.schema.collections["notes"].fields["status"].default == "draft"
+    kinds = {
+        place: (view.kind, view.target, view.relation.on_delete)
+        for place in [
+            ("articles", "author"),
+            ("authors", "articles"),
+            ("articles", "labels"),
+            ("articles_labels", "labels_code"),
+        ]
+        if (view := database.schema.relation(*place))
+    }
+    assert kinds == {
+        ("articles", "author"): (RelationKind.M2O, "authors", "set null"),
+        ("authors", "articles"): (RelationKind.O2M, "articles", "set null"),
+        ("articles", "labels"): (RelationKind.O2M, "articles_labels", "cascade"),
+        ("articles_labels", "labels_code"): (RelationKind.M2O, "labels", "cascade"),
+    }
+    written = {
+        name: value for name, value in FIXTURE["items"][4]["json"][0].items() if name not in ("labels", "author")
+    }
+    await insert(database, "articles", **written)
+    (read,) = await rows(database, "articles")
+    assert read == {"id": 1, "author": None, **written}
+
+
+# Shapes.
+
+
+async def test_collection_is_answered_with_meta_and_schema(structure: Structure) -> None:
+    item = await structure.create_collection(
+        ADMIN, {"collection": "things", "schema": {}, "meta": {"note": "hi", "hidden": True}, "fields": [KEY]}
+    )
+    assert (item["collection"], item["schema"]) == ("things", {"name": "things", "comment": None})
+    assert (item["meta"]["note"], item["meta"]["hidden"], item["meta"]["singleton"]) == ("hi", True, False)
+    assert item == await structure.read_collection(ADMIN, "things")
+    system = await structure.read_collection(ADMIN, "directus_users")
+    assert system["meta"]["system"]
+
+
+async def test_field_is_answered_with_its_column(structure: Structure) -> None:
+    await make(structure, "things", column("name", max_length=40, default_value="x", is_nullable=False, is_unique=True))
+    item = await structure.read_field(ADMIN, "things", "name")
+    assert (item["collection"], item["field"], item["type"]) == ("things", "name", "string")
+    wanted = {"name": "name", "table": "things", "max_length": 40, "default_value": "x", "is_nullable": False}
+    wanted |= {"is_unique": True, "is_primary_key": False, "has_auto_increment": False, "foreign_key_table": None}
+    assert {name: item["schema"][name] for name in wanted} == wanted
+    assert item["meta"]["field"] == "name"
+    key = await structure.read_field(ADMIN, "things", "id")
+    assert key["schema"]["is_primary_key"]
+    assert key["schema"]["has_auto_increment"]
+
+
+async def test_relation_is_answered_with_its_foreign_key(structure: Structure) -> None:
+    await make(structure, "authors")
+    await make(structure, "articles", column("author", "integer"))
+    item = await relate(
+        structure, "articles", "author", "authors", schema={"on_delete": "CASCADE"}, meta={"one_field": "all"}
+    )
+    assert (item["collection"], item["field"], item["related_collection"]) == ("articles", "author", "authors")
+    assert item["schema"]["on_delete"] == "CASCADE"
+    assert item["schema"]["foreign_key_table"] == "authors"
+    assert item["meta"]["one_field"] == "all"
+    field = await structure.read_field(ADMIN, "articles", "author")
+    assert (field["schema"]["foreign_key_table"], field["schema"]["foreign_key_column"]) == ("authors", "id")
+    assert [one["field"] for one in await structure.read_relations(ADMIN, "articles")] == ["author"]
+
+
+# Collections.
+
+
+async def test_collection_without_primary_key_counts_by_itself_and_never_reuses_a_key(
+    structure: Structure, database: Database
+) -> None:
+    await structure.create_collection(ADMIN, {"collection": "things", "schema": {}})
+    table = database.tables["things"]
+    for expected in (1, 2):
+        async with database.transaction() as transaction:
+            result = await transaction.execute(sa.insert(table).values())
+            assert result.inserted_primary_key == (expected,)
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.delete(table))
+        result = await transaction.execute(sa.insert(table).values())
+        assert result.inserted_primary_key == (3,)
+
+
+async def test_folder_is_metadata_alone(structure: Structure, database: Database) -> None:
+    item = await structure.create_collection(ADMIN, {"collection": "folder", "schema": None, "meta": {"icon": "x"}})
+    assert item["schema"] is None
+    assert "folder" not in database.schema.collections
+    await structure.create_collection(ADMIN, {"collection": "inside", "schema": {}, "meta": {"group": "folder"}})
+    await structure.delete_collection(ADMIN, "folder")
+    assert (await structure.read_collection(ADMIN, "inside"))["meta"]["group"] is None
+    with pytest.raises(Forbidden):
+        await structure.read_collection(ADMIN, "folder")
+
+
+async def test_collection_keeps_its_settings(structure: Structure, database: Database) -> None:
+    await make(structure, "things")
+    item = await structure.update_collection(ADMIN, "things", {"meta": {"singleton": True, "note": None}})
+    assert item["meta"]["singleton"]
+    assert database.schema.collections["things"].singleton
+    with pytest.raises(InvalidPayload):
+        await structure.update_collection(ADMIN, "things", {"meta": {"singleton": "maybe"}})
+
+
+async def test_deleted_collection_leaves_nothing_that_names_it(structure: Structure, database: Database) -> None:
+    await make(structure, "authors", {"field": "articles", "type": "alias", "meta": {"special": ["o2m"]}})
+    await make(structure, "articles", column("title"), column("author", "integer"), column("next", "integer"))
+    await make(structure, "notes", column("article", "integer"))
+    await relate(structure, "articles", "author", "authors", meta={"one_field": "articles"})
+    await relate(structure, "articles", "next", "articles")
+    await relate(structure, "notes", "article", "articles")
+    await insert(database, "articles", title="x")
+    await insert(database, "notes", article=1)
+    await structure.delete_collection(ADMIN, "articles")
+    assert "articles" not in database.schema.collections
+    assert await rows(database, "notes") == [{"id": 1, "article": 1}]
+    assert "articles" not in database.schema.collections["authors"].fields
+    for table, names in (
+        ("directus_fields", ("collection",)),
+        ("directus_relations", ("many_collection", "one_collection")),
+        ("directus_collections", ("collection",)),
+    ):
+        assert not [row for row in await rows(database, table) if "articles" in [row[name] for name in names]]
+    await make(structure, "articles")
+    assert await rows(database, "articles") == []
+
+
+# Fields.
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"default_value": "draft"}, "draft"),
+        ({"default_value": "draft", "is_nullable": False}, "draft"),
+        ({"is_unique": True}, None),
+        ({}, None),
+    ],
+)
+async def test_new_field_fills_the_rows_that_are_there(
+    structure: Structure, database: Database, schema: dict[str, Any], value: object
+) -> None:
+    await make(structure, "things", column("name"))
+    await insert(database, "things", name="a")
+    item = await structure.create_field(ADMIN, "things", column("status", **schema))
+    assert item["schema"]["is_nullable"] is schema.get("is_nullable", True)
+    assert item["schema"]["is_unique"] is schema.get("is_unique", False)
+    assert await rows(database, "things") == [{"id": 1, "name": "a", "status": value}]
+
+
+async def test_new_field_with_the_moment_as_default(structure: Structure, database: Database) -> None:
+    await make(structure, "things", column("name"))
+    await structure.create_field(ADMIN, "things", column("made", "timestamp", default_value="CURRENT_TIMESTAMP"))
+    await insert(database, "things", name="a")
+    (row,) = await rows(database, "things")
+    assert row["made"].startswith("20")
+
+
+@pytest.mark.parametrize("type_", ["csv", "hash"])
+async def test_types_that_no_column_stands_for_are_flagged(
+    structure: Structure, database: Database, type_: str
+) -> None:
+    await make(structure, "things", column("it", type_))
+    assert database.schema.collections["things"].fields["it"].type.value == type_
+
+
+async def test_alias_field_has_no_column(structure: Structure, database: Database) -> None:
+    await make(structure, "things", column("name"))
+    item = await structure.create_field(ADMIN, "things", {"field": "line", "type": "alias", "schema": None, "meta": {}})
+    assert (item["schema"], item["meta"]["special"]) == (None, ["no-data"])
+    assert database.schema.collections["things"].fields["line"].alias
+    await structure.delete_field(ADMIN, "things", "line")
+    assert "line" not in database.schema.collections["things"].fields
+
+
+async def test_column_changes_keep_the_rows(structure: Structure, database: Database) -> None:
+    await make(structure, "things", column("name", max_length=5, is_unique=True), column("price", "decimal"))
+    await insert(database, "things", name="12", price="1.50000")
+    await structure.update_field(ADMIN, "things", "name", {"schema": {"max_length": 50, "is_unique": False}})
+    await structure.update_field(ADMIN, "things", "name", {"schema": {"is_nullable": False, "default_value": "it's"}})
+    await structure.update_field(ADMIN, "things", "price", {"schema": {"numeric_precision": 8, "numeric_scale": 2}})
+    name = database.schema.collections["things"].fields["name"]
+    assert (name.max_length, name.unique, name.nullable, name.default) == (50, False, False, "it's")
+    await insert(database, "things", price="2.5")
+    await insert(database, "things", name="12", price="3")
+    assert [(row["name"], row["price"]) for row in await rows(database, "things")] == [
+        ("12", "1.50"), ("it's", "2.50"), ("12", "3.00"),
+    ]  # fmt: skip
+    await structure.update_field(ADMIN, "things", "name", {"schema": {"is_nullable": True, "default_value": None}})
+    assert not database.schema.collections["things"].fields["name"].has_default
+
+
+async def test_column_changes_its_type(structure: Structure, database: Database) -> None:
+    await make(structure, "things", column("it", default_value="7"))
+    await insert(database, "things", it="12")
+    item = await structure.update_field(ADMIN, "things", "it", {"type": "integer"})
+    assert item["type"] == "integer"
+    assert await rows(database, "things") == [{"id": 1, "it": 12}]
+    assert database.schema.collections["things"].fields["it"].type is FieldType.INTEGER
+
+
+async def test_meta_changes_without_the_column(structure: Structure, database: Database) -> None:
+    await run_ddl(database, "CREATE TABLE plain (id integer NOT NULL PRIMARY KEY, name varchar(20))")
+    item = await structure.update_field(ADMIN, "plain", "name", {"meta": {"required": True, "special": ["conceal"]}})
+    assert item["meta"]["required"]
+    assert database.schema.collections["plain"].fields["name"].concealed
+    again = await structure.update_field(ADMIN, "plain", "name", {"meta": {"required": False}})
+    assert (again["meta"]["required"], again["meta"]["special"]) == (False, ["conceal"])
+
+
+async def test_object_that_was_read_can_be_sent_back(structure: Structure) -> None:
+    await make(structure, "things", column("name", is_unique=True, default_value="x"), column("price", "decimal"))
+    for name in ("id", "name", "price"):
+        item = await structure.read_field(ADMIN, "things", name)
+        assert await structure.update_field(ADMIN, "things", name, item) == item
+    collection = await structure.read_collection(ADMIN, "things")
+    assert await structure.update_collection(ADMIN, "things", collection) == collection
+
+
+async def test_column_with_nulls_cannot_be_required(structure: Structure, database: Database) -> None:
+    await make(structure, "things", column("name"))
+    await insert(database, "things", name=None)
+    with pytest.raises(TidegateError) as refused:
+        await structure.update_field(ADMIN, "things", "name", {"schema": {"is_nullable": False}})
+    assert refused.value.code == "CONTAINS_NULL_VALUES"
+    assert database.schema.collections["things"].fields["name"].nullable
+
+
+async def test_column_with_duplicates_cannot_be_unique(structure: Structure, database: Database) -> None:
+    await make(structure, "things", column("name"))
+    await insert(database, "things", name="a")
+    await insert(database, "things", name="a")
+    with pytest.raises(TidegateError) as refused:
+        await structure.update_field(ADMIN, "things", "name", {"schema": {"is_unique": True}})
+    assert refused.value.code == "RECORD_NOT_UNIQUE"
+    assert len(await rows(database, "things")) == 2
+
+
+async def test_deleted_field_takes_its_relation_and_metadata_with_it(structure: Structure, database: Database) -> None:
+    await make(structure, "authors", {"field": "articles", "type": "alias", "meta": {"special": ["o2m"]}})
+    await make(structure, "articles", column("title", is_unique=True), column("author", "integer"))
+    await relate(structure, "articles", "author", "authors", meta={"one_field": "articles"})
+    await structure.update_collection(ADMIN, "articles", {"meta": {"sort_field": "title"}})
+    await insert(database, "authors")
+    await insert(database, "articles", title="x", author=1)
+    await structure.delete_field(ADMIN, "articles", "author")
+    await structure.delete_field(ADMIN, "articles", "title")
+    assert await rows(database, "articles") == [{"id": 1}]
+    assert list(database.schema.collections["authors"].fields) == ["id"]
+    assert database.schema.collections["articles"].sort_field is None
+    assert await structure.read_relations(ADMIN, "articles") == []
+
+
+async def test_deleted_alias_leaves_the_relation(structure: Structure, database: Database) -> None:
+    await make(structure, "authors", {"field": "articles", "type": "alias", "meta": {"special": ["o2m"]}})
+    await make(structure, "articles", column("author", "integer"))
+    await relate(structure, "articles", "author", "authors", meta={"one_field": "articles"})
+    await structure.delete_field(ADMIN, "authors", "articles")
+    view = database.schema.relation("articles", "author")
+    assert view is not None
+    assert view.relation.one_field is None
+
+
+async def test_system_tables_take_fields_but_keep_their_own(structure: Structure, database: Database) -> None:
+    await structure.create_field(ADMIN, "directus_users", column("nickname"))
+    assert database.schema.collections["directus_users"].fields["nickname"].type is FieldType.STRING
+    await structure.delete_field(ADMIN, "directus_users", "nickname")
+    for refused in (
+        structure.delete_field(ADMIN, "directus_users", "email"),
+        structure.update_field(ADMIN, "directus_users", "email", {"schema": {"is_unique": False}}),
+        structure.delete_collection(ADMIN, "directus_users"),
+        structure.delete_relation(ADMIN, "directus_users", "role"),
+    ):
+        with pytest.raises(Forbidden):
+            await refused
+    assert database.schema.collections["directus_users"].fields["email"].unique
+
+
+# Relations.
+
+
+async def test_foreign_key_is_enforced_and_its_rule_followed(structure: Structure, database: Database) -> None:
+    await make(structure, "authors")
+    await make(structure, "articles", column("author", "integer"))
+    await insert(database, "authors")
+    await insert(database, "articles", author=1)
+    await relate(structure, "articles", "author", "authors", schema={"on_delete": "SET NULL"})
+    with pytest.raises(TidegateError) as refused:
+        await insert(database, "articles", author=9)
+    assert refused.value.code == "INVALID_FOREIGN_KEY"
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.delete(database.tables["authors"]))
+    assert await rows(database, "articles") == [{"id": 1, "author": None}]
+
+
+async def test_rule_of_a_foreign_key_changes(structure: Structure, database: Database) -> None:
+    await make(structure, "authors")
+    await make(structure, "articles", column("author", "integer"))
+    await relate(structure, "articles", "author", "authors", schema={"on_delete": "SET NULL"})
+    item = await structure.update_relation(
+        ADMIN, "articles", "author", {"schema": {"on_delete": "CASCADE"}, "meta": {"one_deselect_action": "delete"}}
+    )
+    assert (item["schema"]["on_delete"], item["meta"]["one_deselect_action"]) == ("CASCADE", "delete")
+    await insert(database, "authors")
+    await insert(database, "articles", author=1)
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.delete(database.tables["authors"]))
+    assert await rows(database, "articles") == []
+
+
+async def test_deleted_relation_leaves_the_field(structure: Structure, database: Database) -> None:
+    await make(structure, "authors")
+    await make(structure, "articles", column("author", "integer"))
+    await relate(structure, "articles", "author", "authors")
+    await structure.delete_relation(ADMIN, "articles", "author")
+    await insert(database, "articles", author=9)
+    assert database.schema.relation("articles", "author") is None
+    await relate(structure, "articles", "author", "authors", schema=None)
+    assert (await structure.read_relation(ADMIN, "articles", "author"))["schema"] is None
+
+
+async def test_relation_that_rows_break_is_refused_and_nothing_changes(
+    structure: Structure, database: Database
+) -> None:
+    await make(structure, "authors")
+    await make(structure, "articles", column("author", "integer"))
+    await insert(database, "articles", author=9)
+    with pytest.raises(TidegateError) as refused:
+        await relate(structure, "articles", "author", "authors")
+    assert refused.value.code == "INVALID_FOREIGN_KEY"
+    assert database.schema.relation("articles", "author") is None
+    assert await rows(database, "articles") == [{"id": 1, "author": 9}]
+
+
+async def test_relation_to_a_uuid_of_a_system_table(structure: Structure, database: Database) -> None:
+    await make(structure, "notes", column("owner", "uuid"))
+    await relate(structure, "notes", "owner", "directus_users", schema={"on_delete": "SET NULL"})
+    view = database.schema.relation("notes", "owner")
+    assert view is not None
+    assert (view.target, view.relation.on_delete) == ("directus_users", "set null")
+
+
+async def test_relation_to_any_collection_has_no_foreign_key(structure: Structure, database: Database) -> None:
+    await make(structure, "texts")
+    await make(structure, "blocks", column("item"), column("kind"))
+    meta = {"one_collection_field": "kind", "one_allowed_collections": ["texts"]}
+    item = await relate(structure, "blocks", "item", None, meta=meta)  # type: ignore[arg-type]  # null on the wire
+    assert (item["related_collection"], item["schema"]) == (None, None)
+    view = database.schema.relation("blocks", "item")
+    assert view is not None
+    assert view.kind is RelationKind.A2O
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_mysql_columns_take_the_sign_and_collation_of_the_key_they_point_at(
+    structure: Structure, database: Database
+) -> None:
+    await run_ddl(
+        database,
+        "CREATE TABLE old (id int unsigned AUTO_INCREMENT PRIMARY KEY)",
+        "CREATE TABLE named (code varchar(40) PRIMARY KEY) COLLATE utf8mb4_general_ci",
+    )
+    await make(structure, "articles", column("old", "integer"), column("named"))
+    await relate(structure, "articles", "old", "old")
+    await relate(structure, "articles", "named", "named")
+    assert database.schema.collections["articles"].fields["old"].database_type == "int unsigned"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_sqlite_rebuild_keeps_everything_else(structure: Structure, database: Database) -> None:
+    await run_ddl(
+        database,
+        "CREATE TABLE authors (id integer PRIMARY KEY AUTOINCREMENT)",
+        "CREATE TABLE articles (id integer PRIMARY KEY AUTOINCREMENT, title varchar(20) COLLATE NOCASE, -- a, comment\n"
+        " author integer, twice integer AS (author * 2), CHECK (author < 100))",
+        "CREATE TABLE notes (id integer PRIMARY KEY, article integer REFERENCES articles (id) ON DELETE CASCADE)",
+        "CREATE INDEX by_title ON articles (title, author)",
+        "CREATE UNIQUE INDEX some ON articles (author) WHERE author > 50",
+        "CREATE VIEW titles AS SELECT title FROM articles",
+        "CREATE TRIGGER guard BEFORE DELETE ON articles WHEN old.title = 'kept' BEGIN SELECT raise(ABORT, 'kept'); END",
+        "INSERT INTO authors VALUES (1)",
+        "INSERT INTO articles (title, author) VALUES ('kept', 1), ('b', NULL), ('c', NULL)",
+        "DELETE FROM articles WHERE title = 'c'",
+        "INSERT INTO notes VALUES (1, 2)",
+    )
+    await structure.update_field(ADMIN, "articles", "author", {"schema": {"default_value": 1}})
+    await relate(structure, "articles", "author", "authors", schema={"on_delete": "SET NULL"})
+    await structure.create_field(ADMIN, "articles", column("status", default_value="new", is_nullable=False))
+    await structure.delete_relation(ADMIN, "articles", "author")
+    table = database.tables["articles"]
+    assert [tuple(row) for row in await database.fetch(sa.select(table))] == [
+        (1, "kept", 1, 2, "new"),
+        (2, "b", None, None, "new"),
+    ]
+    async with database.transaction() as transaction:
+        result = await transaction.execute(sa.insert(table).values(title="d"))
+        assert result.inserted_primary_key == (4,), "the key of the deleted row is not given again"
+    assert len(await database.fetch(sa.select(table).where(table.c.title == "KEPT"))) == 1
+    assert (await database.fetch(sa.text("SELECT count(*) FROM titles")))[0][0] == 3
+    names = [row[0] for row in await database.fetch(sa.text("SELECT name FROM sqlite_master WHERE sql IS NOT NULL"))]
+    assert {"by_title", "some", "guard", "titles", "articles"} <= set(names)
+    with pytest.raises(TidegateError):
+        await insert(database, "articles", author=100)
+    with pytest.raises(TidegateError):
+        async with database.transaction() as transaction:
+            await transaction.execute(sa.delete(table).where(table.c.id == 1))
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.delete(table).where(table.c.id == 2))
+    assert await rows(database, "notes") == []
+
+
+# Who may, and what cannot be.
+
+
+async def test_nobody_but_administrators_sees_or_changes_anything(structure: Structure) -> None:
+    await make(structure, "things", column("name"))
+    data = {"collection": "other", "schema": {}}
+    for refused in (
+        structure.read_collections(NOBODY),
+        structure.read_collection(NOBODY, "things"),
+        structure.create_collection(NOBODY, data),
+        structure.update_collection(NOBODY, "things", {"meta": {}}),
+        structure.delete_collection(NOBODY, "things"),
+        structure.read_fields(NOBODY),
+        structure.read_field(NOBODY, "things", "name"),
+        structure.create_field(NOBODY, "things", column("other")),
+        structure.update_field(NOBODY, "things", "name", {}),
+        structure.delete_field(NOBODY, "things", "name"),
+        structure.read_relations(NOBODY),
+        structure.read_relation(NOBODY, "things", "name"),
+        structure.create_relation(NOBODY, {"collection": "things", "field": "name"}),
+        structure.update_relation(NOBODY, "things", "name", {}),
+        structure.delete_relation(NOBODY, "things", "name"),
+    ):
+        with pytest.raises(Forbidden):
+            await refused
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_does_not_exist_is_forbidden(structure: Structure) -> None:
+    await make(structure, "things", column("name"))
+    for refused in (
+        structure.read_collection(ADMIN, "gone"),
+        structure.update_collection(ADMIN, "gone", {}),
+        structure.delete_collection(ADMIN, "gone"),
+        structure.read_fields(ADMIN, "gone"),
+        structure.create_field(ADMIN, "gone", column("x")),
+        structure.update_field(ADMIN, "things", "gone", {}),
+        structure.delete_field(ADMIN, "gone", "x"),
+        structure.read_relations(ADMIN, "gone"),
+        structure.read_relation(ADMIN, "things", "name"),
+        structure.update_relation(ADMIN, "things", "name", {}),
+        structure.delete_relation(ADMIN, "things", "gone"),
+    ):
+        with pytest.raises(Forbidden):
+            await refused
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"collection": 7, "schema": {}},
+        {"collection": "", "schema": {}},
+        {"collection": "dir ty", "schema": {}},
+        {"collection": 'x"; DROP TABLE things; --', "schema": {}},
+        {"collection": "1st", "schema": {}},
+        {"collection": "ünï", "schema": {}},
+        {"collection": "x" * 64, "schema": {}},
+        {"collection": "directus_mine", "schema": {}},
+        {"collection": "Directus_Mine", "schema": {}},
+        {"collection": "sqlite_mine", "schema": {}},
+        {"collection": "THINGS", "schema": {}},
+        {"collection": "x", "schema": []},
+        {"collection": "x", "schema": {}, "meta": []},
+        {"collection": "x", "schema": {}, "meta": {"nonsense": 1}},
+        {"collection": "x", "schema": {}, "fields": {}},
+        {"collection": "x", "schema": {}, "fields": ["a"]},
+        {"collection": "x", "schema": {}, "fields": [KEY, KEY]},
+        {"collection": "x", "schema": {}, "fields": [KEY, {**KEY, "field": "other"}]},
+        {"collection": "x", "schema": {}, "fields": [column("id")]},
+        {"collection": "x", "schema": {}, "fields": [column("a b")]},
+        {"collection": "x", "schema": {}, "fields": [{"field": "a", "schema": {}}]},
+        {"collection": "x", "schema": {}, "fields": [column("a", "nonsense")]},
+        {"collection": "x", "schema": {}, "fields": [column("a", "unknown")]},
+        {"collection": "x", "schema": {}, "fields": [{"field": "a", "type": "alias", "schema": {}}]},
+        {"collection": "x", "schema": {}, "fields": [column("a", "text", is_primary_key=True)]},
+        {
+            "collection": "x",
+            "schema": {},
+            "fields": [column("a", "uuid", is_primary_key=True, has_auto_increment=True)],
+        },
+        {"collection": "x", "schema": {}, "fields": [column("a", is_nullable="no")]},
+        {"collection": "x", "schema": {}, "fields": [column("a", max_length="long")]},
+        {"collection": "x", "schema": {}, "fields": [column("a", max_length=0)]},
+        {"collection": "x", "schema": {}, "fields": [column("a", "integer", default_value="one")]},
+        {"collection": "x", "schema": {}, "fields": [column("a", "decimal", numeric_precision=2, numeric_scale=3)]},
+    ],
+)
+async def test_collection_that_cannot_be_is_refused_and_nothing_made(
+    structure: Structure, database: Database, data: dict[str, Any]
+) -> None:
+    await make(structure, "things")
+    before = set(database.schema.collections)
+    with pytest.raises(InvalidPayload):
+        await structure.create_collection(ADMIN, data)
+    await database.reload()
+    assert set(database.schema.collections) == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"collection": "things", "field": "name"},
+        {"collection": "things", "field": "gone", "related_collection": "things"},
+        {"collection": "gone", "field": "name", "related_collection": "things"},
+        {"collection": "things", "field": "name", "related_collection": "gone"},
+        {"collection": "things", "field": "name", "related_collection": "things"},
+        {"collection": "things", "field": "same", "related_collection": "things"},
+        {"collection": "things", "field": "other", "related_collection": "things", "schema": {"on_delete": "EXPLODE"}},
+        {"collection": "things", "field": "other", "related_collection": "things", "meta": {"nonsense": 1}},
+        {"collection": "things", "field": "alias", "related_collection": "things"},
+    ],
+)
+async def test_relation_that_cannot_be_is_refused(structure: Structure, data: dict[str, Any]) -> None:
+    alias = {"field": "alias", "type": "alias", "meta": {}}
+    await make(structure, "things", column("name"), column("other", "integer"), column("same", "integer"), alias)
+    await relate(structure, "things", "same", "things")
+    with pytest.raises(InvalidPayload):
+        await structure.create_relation(ADMIN, data)
+    assert [one["field"] for one in await structure.read_relations(ADMIN, "things")] == ["same"]
+
+
+async def test_collection_whose_metadata_is_refused_leaves_no_table(structure: Structure, database: Database) -> None:
+    with pytest.raises(TidegateError) as refused:
+        await structure.create_collection(ADMIN, {"collection": "things", "schema": {}, "meta": {"group": "gone"}})
+    assert refused.value.code == "INVALID_FOREIGN_KEY"
+    await database.reload()
+    assert "things" not in database.schema.collections
+    assert await rows(database, "directus_collections") == []
+    assert await rows(database, "directus_fields") == []
