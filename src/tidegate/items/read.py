@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import sqlalchemy as sa
 
@@ -24,8 +24,10 @@ KEYS_PER_STATEMENT = 5_000
 """How many rows' relations are read at once: well below what any engine takes as bound values."""
 
 
+_ran: WeakSet[Statement] = WeakSet()
+"""Statements that have been run once."""
 _prepared: WeakKeyDictionary[Statement, PreparedRead | None] = WeakKeyDictionary()
-"""Kept as long as the statement; None for one that cannot be prepared."""
+"""Those that have been run again; None for one that cannot be prepared."""
 
 
 class Source(Protocol):
@@ -71,17 +73,18 @@ class _Reader:
 
     async def read(self, selection: Selection, restriction: Restriction, keys: Any) -> list[Item]:
         statement = read_statement(selection, restriction, self._source.tables, self._source.capabilities)
-        if restriction is Restriction.KEY and isinstance(self._source, Database):
+        if restriction is not Restriction.KEYS and isinstance(self._source, Database) and statement in _ran:
             rows = await self._fetch_prepared(self._source, statement, keys)
         else:
             rows = await self._fetch(statement, keys)
+            _ran.add(statement)
         return await self._items(selection, statement, rows)
 
     async def _fetch(self, statement: Statement, keys: Any) -> Rows:
         return await self._source.fetch(statement.select.params(statement.values(self._argument, keys)))
 
     async def _fetch_prepared(self, database: Database, statement: Statement, keys: Any) -> Rows:
-        """What is read most, an item by its key, takes the short way; not where a rule has lists of variable length."""
+        """What is read again takes the short way, unless it has lists of variable length."""
         if statement not in _prepared:
             try:
                 _prepared[statement] = database.prepare(statement.select)
