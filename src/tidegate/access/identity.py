@@ -23,7 +23,7 @@ class User:
     ip: str | None = None
     expires: float | None = None
     """When the credentials end, in seconds since the epoch (`exp`); None for a static token."""
-    session: str | None = None
+    session: str | None = field(default=None, repr=False)
     """The `directus_sessions` row that the credentials hang on, where there is one."""
     static: bool = False
     """Whether the credential is the user's static token (`directus_users.token`)."""

@@ -113,9 +113,10 @@ async def test_login_opens_a_session_and_gives_tokens(project: Project) -> None:
     assert await project.authenticator.by_token(login.access_token, "10.0.0.1") == login.user
 
 
-async def test_tokens_are_not_shown_by_accident(sqlite_project: Project) -> None:
+@pytest.mark.parametrize("mode", ["json", "session"])
+async def test_tokens_are_not_shown_by_accident(sqlite_project: Project, mode: Mode) -> None:
     await sqlite_project.user()
-    login = await sqlite_project.login("member@example.com")
+    login = await sqlite_project.login("member@example.com", mode)
     assert login.access_token not in repr(login)
     assert login.refresh_token not in repr(login)
     assert SETTINGS.secret not in repr(SETTINGS)

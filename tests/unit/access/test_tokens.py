@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import warnings
 from typing import Any
 
@@ -119,9 +120,17 @@ def test_only_our_tokens_look_like_one(token: str, expected: bool) -> None:
     assert tokens.looks_like_jwt(token) is expected
 
 
-def test_deeply_nested_payload_is_no_token() -> None:
-    deep = base64.urlsafe_b64encode(b'{"iss":"directus","x":' + b"[" * 200_000).decode().rstrip("=")
+@pytest.mark.parametrize("depth", [1, 2_900, 200_000])
+def test_deeply_nested_payload_is_no_token(depth: int) -> None:
+    deep = base64.urlsafe_b64encode(b'{"iss":"directus","x":' + b"[" * depth).decode().rstrip("=")
     assert not tokens.looks_like_jwt(f"eyJhbGciOiJIUzI1NiJ9.{deep}.e30")
+
+
+def test_enormous_token_is_judged_at_once() -> None:
+    enormous = signed(payload(more="x" * 1_000_000))
+    started = time.process_time()
+    assert not tokens.looks_like_jwt(enormous)
+    assert time.process_time() - started < 0.005
 
 
 @given(st.text())
