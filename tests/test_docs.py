@@ -1,8 +1,11 @@
 """The documentation, compared with the code: settings, errors, dependencies, commands, links."""
 
+import ast
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,21 @@ def declared_dependencies() -> Iterator[str]:
 def test_dependencies_page_has_every_dependency() -> None:
     rows = table_rows(page("docs/dependencies.md"), r"`[a-z0-9-]+`")
     assert sorted(row.split("`")[1] for row in rows) == sorted(declared_dependencies())
+
+
+def test_source_imports_nothing_that_is_not_declared() -> None:
+    imported = {
+        name.split(".")[0]
+        for file in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+        + ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+    }
+    distributions = packages_distributions()
+    foreign = imported - sys.stdlib_module_names - {"tidegate"}
+    used = {distributions[name][0].lower().replace("_", "-") for name in foreign}
+    needed = {re.split(r"[\[<>=;]", requirement)[0] for requirement in PYPROJECT["project"]["dependencies"]}
+    assert used - needed == {"pydantic-core"}, "comes with pydantic, which declares its exact version"
 
 
 def test_lock_files_name_no_registry() -> None:
