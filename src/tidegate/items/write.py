@@ -265,7 +265,7 @@ class Writer:
             inserted = (await self._transaction.execute(statement)).inserted_primary_key
             key = inserted[0] if inserted is not None and inserted[0] is not None else columns[collection.primary_key]
             row = (await self._transaction.fetch(sa.select(table).where(table.c[collection.primary_key] == key)))[0]
-        return mask(collection, row._mapping)
+        return mask(collection, dict(row._mapping))
 
     async def _update(
         self, collection: Collection, keys: Sequence[Key], columns: Mapping[str, Any]
@@ -280,7 +280,7 @@ class Writer:
             if columns:
                 await self._transaction.execute(sa.update(table).where(key_column.in_(keys)).values(columns))
             rows = await self._transaction.fetch(sa.select(table).where(key_column.in_(keys)))
-        images = {row._mapping[collection.primary_key]: mask(collection, row._mapping) for row in rows}
+        images = {row._mapping[collection.primary_key]: mask(collection, dict(row._mapping)) for row in rows}
         return [images[key] for key in keys]
 
     def _shown(self, collection: Collection, rows: Sequence[Image]) -> tuple[Image, ...]:
