@@ -37,9 +37,8 @@ class PreparedRead:
 
     def rows(self, raw: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """Rows of API values from the driver's rows."""
-        return [
-            tuple(
-                value if process is None else process(value) for value, process in zip(row, self._results, strict=True)
-            )
-            for row in raw
-        ]
+        columns = (
+            column if process is None else map(process, column)
+            for column, process in zip(zip(*raw, strict=True), self._results, strict=bool(raw))
+        )
+        return list(zip(*columns, strict=True))

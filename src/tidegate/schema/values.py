@@ -60,7 +60,7 @@ def timestamp_text(moment: datetime) -> str:
     """`2026-11-23T16:00:00.000Z`; a moment without zone is taken as UTC."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def date_time_text(moment: datetime) -> str:
