@@ -26,7 +26,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from starlette.routing import BaseRoute, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from tidegate.access.authenticator import Authenticator
 from tidegate.access.directory import Directory
@@ -38,9 +37,9 @@ from tidegate.database.engine import Database, DatabaseSettings, create_database
 from tidegate.errors import TidegateError
 from tidegate.http.address import ClientAddress
 from tidegate.http.answers import error_answer
-from tidegate.http.app import build_http
+from tidegate.http.app import build_http, socket_not_found
 from tidegate.http.auth import AuthHandlers
-from tidegate.http.cookies import TokenCookie
+from tidegate.http.cookies import refresh_cookie, session_cookie
 from tidegate.http.cors import cors
 from tidegate.http.request import RequestContext
 from tidegate.http.server import ServerHandlers
@@ -100,6 +99,12 @@ class Tidegate:
             finally:
                 self._running = None
 
+    @property
+    def running(self) -> "Running":
+        """What a started server works with. Only within the lifespan."""
+        assert self._running is not None, "the server has not been started"
+        return self._running
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
@@ -137,6 +142,7 @@ class Running:
     http: ASGIApp
     sockets: ASGIApp
     items: Items
+    feed: Feed
     structure: Structure
     directory: Directory
     subscriptions: Registry
@@ -222,10 +228,10 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         logs = LogsServices(Administrators(verifier), directory, log_stream, connections, clock, logs_rules(settings))
         outboxes = Outboxes(settings.websockets_outbox_limit)
         door = Door(origin_rule(settings), settings.session_cookie_name, address, outboxes, clock)
-        sockets = Router(socket_routes(settings, door, rest, logs, connections), default=no_socket)
+        sockets = Router(socket_routes(settings, door, rest, logs, connections), default=socket_not_found)
         stack.callback(connections.close_all, GOING_AWAY)
 
-        yield Running(cors(http, settings), sockets, items, structure, directory, subscriptions, bootstrapped)
+        yield Running(cors(http, settings), sockets, items, feed, structure, directory, subscriptions, bootstrapped)
 
 
 def relay_changes(
@@ -285,15 +291,6 @@ def socket_routes(
         )
         routes.append(WebSocketRoute(settings.websockets_logs_path, endpoint))
     return routes
-
-
-async def no_socket(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuses with 404 where the server can say so, else with 403 (ASGI: WebSocket Denial Response)."""
-    await receive()
-    if "websocket.http.response" in scope.get("extensions", {}):
-        await error_answer(TidegateError("ROUTE_NOT_FOUND"))(scope, receive, send)
-    else:
-        await WebSocketClose()(scope, receive, send)
 
 
 def origin_rule(settings: Settings) -> OriginRule:
@@ -392,23 +389,3 @@ def access_settings(settings: Settings) -> AccessSettings:
 
 def query_limits(settings: Settings) -> Limits:
     return Limits(settings.query_limit_default, settings.query_limit_max, settings.max_relational_depth)
-
-
-def session_cookie(settings: Settings) -> TokenCookie:
-    return TokenCookie(
-        settings.session_cookie_name,
-        settings.session_cookie_ttl,
-        settings.session_cookie_domain,
-        settings.session_cookie_secure,
-        settings.session_cookie_same_site,
-    )
-
-
-def refresh_cookie(settings: Settings) -> TokenCookie:
-    return TokenCookie(
-        settings.refresh_token_cookie_name,
-        settings.refresh_token_ttl,
-        settings.refresh_token_cookie_domain,
-        settings.refresh_token_cookie_secure,
-        settings.refresh_token_cookie_same_site,
-    )

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
-from tidegate.http.answers import ErrorEdge
+from tidegate.http.answers import ErrorEdge, error_answer
 from tidegate.http.auth import AuthHandlers
 from tidegate.http.items import ItemHandlers
 from tidegate.http.mine import OwnHandlers
@@ -62,6 +63,15 @@ def system_paths(context: RequestContext, database: Database, items: Items) -> P
 async def route_not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
     path = scope["path"]
     raise TidegateError("ROUTE_NOT_FOUND", f"Route {path} doesn't exist.", path=path)
+
+
+async def socket_not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuses with 404 where the server can say so, else with 403 (ASGI: WebSocket Denial Response)."""
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await error_answer(TidegateError("ROUTE_NOT_FOUND"))(scope, receive, send)
+    else:
+        await WebSocketClose()(scope, receive, send)
 
 
 def _reading(handlers: Mapping[str, Handler]) -> Mapping[str, Handler]:

@@ -5,6 +5,8 @@ from typing import Literal
 
 from starlette.responses import Response
 
+from tidegate.settings import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class TokenCookie:
@@ -32,3 +34,23 @@ class TokenCookie:
         response.delete_cookie(
             self.name, domain=self.domain, secure=self.secure, httponly=True, samesite=self.same_site
         )
+
+
+def session_cookie(settings: Settings) -> TokenCookie:
+    return TokenCookie(
+        settings.session_cookie_name,
+        settings.session_cookie_ttl,
+        settings.session_cookie_domain,
+        settings.session_cookie_secure,
+        settings.session_cookie_same_site,
+    )
+
+
+def refresh_cookie(settings: Settings) -> TokenCookie:
+    return TokenCookie(
+        settings.refresh_token_cookie_name,
+        settings.refresh_token_ttl,
+        settings.refresh_token_cookie_domain,
+        settings.refresh_token_cookie_secure,
+        settings.refresh_token_cookie_same_site,
+    )

@@ -23,7 +23,8 @@ class ItemHandlers:
     """The handlers of one collection, or of whichever the path names.
 
     The parameters of the URL shape the answer of a write as they do that of a read. Somebody who may write but not read
-    what was written gets 204.
+    what was written gets 204. A body is read before the rights are looked up: a client may take its time to send one,
+    and its rights may end meanwhile.
     """
 
     def __init__(self, items: Items, database: Database, limits: Limits, collection: str | None = None) -> None:
@@ -52,13 +53,13 @@ class ItemHandlers:
 
     async def search(self, request: ApiRequest) -> Response:
         """As `read`, with the query in the body: `{"query": {…}}`."""
-        rights = await request.rights()
         body = as_object(await request.payload())
+        rights = await request.rights()
         return await self._read(rights, self._collection(request), parse_query(body.get("query", {}), self._limits))
 
     async def create(self, request: ApiRequest) -> Response:
-        rights, collection, query = await request.rights(), self._collection(request), request.query()
         body = await request.payload()
+        rights, collection, query = await request.rights(), self._collection(request), request.query()
         if self._singleton(collection):
             return method_not_allowed(SINGLETON_METHODS)
         if isinstance(body, list):
@@ -69,8 +70,8 @@ class ItemHandlers:
 
     async def update(self, request: ApiRequest) -> Response:
         """An array of items with their keys; `keys` or `query` with `data`; or the body of a singleton."""
-        rights, collection, query = await request.rights(), self._collection(request), request.query()
         body = await request.payload()
+        rights, collection, query = await request.rights(), self._collection(request), request.query()
         if self._singleton(collection):
             await self._items.write_singleton(rights, collection, as_object(body))
             return await self._read_back_singleton(rights, collection, query)
@@ -82,8 +83,8 @@ class ItemHandlers:
 
     async def delete(self, request: ApiRequest) -> Response:
         """An array of keys, `{"keys": […]}` or `{"query": {…}}`."""
-        rights, collection = await request.rights(), self._collection(request)
         body = await request.payload()
+        rights, collection = await request.rights(), self._collection(request)
         if self._singleton(collection):
             return method_not_allowed(SINGLETON_METHODS)
         if isinstance(body, list):
@@ -105,9 +106,10 @@ class ItemHandlers:
         )
 
     async def update_one(self, request: ApiRequest) -> Response:
+        body = as_object(await request.payload())
         rights, collection, query = await request.rights(), self._collection(request), request.query()
         key = request.path_params["key"]
-        await self._items.update(rights, collection, [key], as_object(await request.payload()))
+        await self._items.update(rights, collection, [key], body)
         return await self._read_back_one(rights, collection, key, query)
 
     async def delete_one(self, request: ApiRequest) -> Response:

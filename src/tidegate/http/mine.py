@@ -34,9 +34,10 @@ class OwnHandlers:
         return await self._user(rights, user_id(rights), request.query())
 
     async def update_user(self, request: ApiRequest) -> Response:
+        body = as_object(await request.payload())
         rights = await request.rights()
         key, query = user_id(rights), request.query()
-        await self._items.update(rights, "directus_users", [key], as_object(await request.payload()))
+        await self._items.update(rights, "directus_users", [key], body)
         return await self._user(rights, key, query)
 
     async def roles(self, request: ApiRequest) -> Response:

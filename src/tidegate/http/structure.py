@@ -46,14 +46,14 @@ class StructureHandlers:
 
     async def create_collection(self, request: ApiRequest) -> Response:
         """One collection, or an array of them."""
-        rights, body = await request.rights(), await request.payload()
+        body, rights = await request.payload(), await request.rights()
         if isinstance(body, list):
             made = [await self._structure.create_collection(rights, data) for data in as_objects(body)]
             return data_answer(made)
         return data_answer(await self._structure.create_collection(rights, as_object(body)))
 
     async def update_collection(self, request: ApiRequest) -> Response:
-        rights, body = await request.rights(), as_object(await request.payload())
+        body, rights = as_object(await request.payload()), await request.rights()
         return data_answer(await self._structure.update_collection(rights, collection(request), body))
 
     async def delete_collection(self, request: ApiRequest) -> Response:
@@ -71,19 +71,19 @@ class StructureHandlers:
         )
 
     async def create_field(self, request: ApiRequest) -> Response:
-        rights, body = await request.rights(), as_object(await request.payload())
+        body, rights = as_object(await request.payload()), await request.rights()
         return data_answer(await self._structure.create_field(rights, collection(request), body))
 
     async def update_fields(self, request: ApiRequest) -> Response:
         """An array of fields, each with its name."""
-        rights, body = await request.rights(), await request.payload()
+        body, rights = await request.payload(), await request.rights()
         rows = as_objects(body) if isinstance(body, list) else [as_object(body)]
         named = [(required_text(row, "field"), row) for row in rows]
         updated = [await self._structure.update_field(rights, collection(request), name, row) for name, row in named]
         return data_answer(updated)
 
     async def update_field(self, request: ApiRequest) -> Response:
-        rights, body = await request.rights(), as_object(await request.payload())
+        body, rights = as_object(await request.payload()), await request.rights()
         return data_answer(await self._structure.update_field(rights, collection(request), field(request), body))
 
     async def delete_field(self, request: ApiRequest) -> Response:
@@ -101,11 +101,11 @@ class StructureHandlers:
         )
 
     async def create_relation(self, request: ApiRequest) -> Response:
-        rights, body = await request.rights(), as_object(await request.payload())
+        body, rights = as_object(await request.payload()), await request.rights()
         return data_answer(await self._structure.create_relation(rights, body))
 
     async def update_relation(self, request: ApiRequest) -> Response:
-        rights, body = await request.rights(), as_object(await request.payload())
+        body, rights = as_object(await request.payload()), await request.rights()
         return data_answer(await self._structure.update_relation(rights, collection(request), field(request), body))
 
     async def delete_relation(self, request: ApiRequest) -> Response:

@@ -15,7 +15,10 @@ EVERYBODY = "all"
 
 
 class Throttle:
-    """Counts every request before anything else is done for it, and tells the client its budget in headers."""
+    """Counts every request before anything else is done for it, and tells the client its budget in headers.
+
+    An address pays from its own budget first: what it is refused there uses up nothing of everybody's.
+    """
 
     def __init__(
         self,
@@ -34,17 +37,19 @@ class Throttle:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[str, str] = {}
+        """Of the client's own budget where it has one."""
         for limiter, key in (
-            (self._together, EVERYBODY),
             (self._per_address, address_key(self._address(scope) or "")),
+            (self._together, EVERYBODY),
         ):
             if limiter is None:
                 continue
             verdict = await limiter.hit(key)
-            headers = dict(rate_headers(verdict, self._clock.now()))
+            told = dict(rate_headers(verdict, self._clock.now()))
             if not verdict.allowed:
-                await error_answer(TidegateError("REQUESTS_EXCEEDED"), headers)(scope, receive, send)
+                await error_answer(TidegateError("REQUESTS_EXCEEDED"), told)(scope, receive, send)
                 return
+            headers = headers or told
 
         async def send_with_budget(message: Message) -> None:
             if message["type"] == "http.response.start":
