@@ -12,7 +12,7 @@ from tidegate import logging as tidegate_logging
 from tidegate.access.rights import Rights
 from tidegate.app import Running
 from tidegate.cli.accounts import PASSWORD_BYTES, TOKEN_BYTES
-from tidegate.cli.address import LOCAL_URL
+from tidegate.cli.address import LOCAL_URL, listening_socket
 from tidegate.cli.foreground import own_foreground
 from tidegate.cli.output import CommandError, say
 from tidegate.cli.serving import serve
@@ -43,38 +43,50 @@ PERMISSIONS: tuple[Mapping[str, Any], ...] = (
 
 def demo() -> None:
     """Serve the project until told to stop. Raises `SettingsError` or `CommandError`."""
-    with own_foreground():
-        password = None if (FOLDER / TOKEN_FILE).exists() else make_project()
-        settings = demo_settings(FOLDER, os.environ)
-        tidegate_logging.configure(settings.log_level, settings.log_style)
-        serve(settings, lambda url: say(greeting(url, password, (FOLDER / TOKEN_FILE).read_text())))
+    if not (FOLDER / TOKEN_FILE).exists():
+        make_project()
+    settings = demo_settings(FOLDER)
+    tidegate_logging.configure(settings.log_level, settings.log_style)
+    with own_foreground(), listening_socket(settings.host, settings.port) as listener:
+        serve(settings, listener, lambda url: say(greeting(url, (FOLDER / TOKEN_FILE).read_text())))
 
 
-def demo_settings(folder: Path, environ: Mapping[str, str], **more: str) -> Settings:
-    """The settings of the environment, but for the database, and for this machine alone unless HOST says otherwise."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("DB_")}
+def demo_settings(folder: Path, **more: str) -> Settings:
+    """The environment's, but for the database; and for this machine alone, unless HOST says otherwise."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DB_")}
     database = {"DB_CLIENT": "sqlite3", "DB_FILENAME": str(folder / DATABASE)}
     return make_settings(read_environment({"HOST": "127.0.0.1", **kept, **database, **more}))
 
 
-def make_project() -> str:
-    """Make `data/` as a whole or not at all; returns the administrator's password."""
-    if FOLDER.exists() and any(FOLDER.iterdir()):
+def make_project() -> None:
+    """Make `data/` as a whole or not at all, and say the administrator's password."""
+    if FOLDER.exists() and not (FOLDER.is_dir() and not any(FOLDER.iterdir())):
         raise CommandError(f"{FOLDER}/ holds something else than the demo: move it away, or use tidegate start.")
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
     unfinished = FOLDER.with_name(f"{FOLDER.name}.unfinished")
-    password, token = secrets.token_urlsafe(PASSWORD_BYTES), secrets.token_urlsafe(TOKEN_BYTES)
     shutil.rmtree(unfinished, ignore_errors=True)
-    settings = demo_settings(unfinished, os.environ, ADMIN_EMAIL=ADMIN_EMAIL, ADMIN_PASSWORD=password)
+    try:
+        unfinished.mkdir(mode=0o700)
+        fill_folder(unfinished, password)
+        unfinished.rename(FOLDER)
+    except OSError as error:
+        raise CommandError(f"{Path.cwd() / FOLDER} cannot be made: {error.strerror}.") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    say(f"\nMade the demo project in {FOLDER}/. The administrator's password, shown this once: {password}")
+
+
+def fill_folder(folder: Path, password: str) -> None:
+    """The database with an administrator, and the member's token."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    file = folder / TOKEN_FILE
+    file.touch(mode=0o600)
+    file.write_text(token)
 
     async def work(server: Running, rights: Rights) -> None:
         await fill_project(server, rights, token)
 
-    perform(settings, work)
-    file = unfinished / TOKEN_FILE
-    file.touch(mode=0o600)
-    file.write_text(token)
-    unfinished.rename(FOLDER)
-    return password
+    perform(demo_settings(folder, ADMIN_EMAIL=ADMIN_EMAIL, ADMIN_PASSWORD=password), work)
 
 
 async def fill_project(server: Running, rights: Rights, token: str) -> None:
@@ -89,18 +101,16 @@ async def fill_project(server: Running, rights: Rights, token: str) -> None:
     await create(rights, "directus_users", [member])
 
 
-def greeting(url: str, password: str | None, token: str) -> str:
-    """What a person reads when the server answers; `password` on the first run only."""
+def greeting(url: str, token: str) -> str:
+    """What a person reads when the server answers."""
     elsewhere = "" if url == LOCAL_URL else f" --url {url}"
     token_file = f'"$(cat {FOLDER / TOKEN_FILE})"'
-    shown_once = [f"  Password        {password}   (shown this once)"] if password is not None else []
     return "\n".join(
         (
             "",
             f"Tidegate serves the demo in {FOLDER}/ at {url}",
             "",
             f"  Administrator   {ADMIN_EMAIL}",
-            *shown_once,
             f"  Member's token  {token}   (kept in {FOLDER / TOKEN_FILE})",
             "",
             "In a second terminal, follow the messages:",

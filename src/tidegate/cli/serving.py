@@ -33,38 +33,38 @@ def start() -> None:
     tidegate_logging.configure(settings.log_level, settings.log_style)
     for warning in reading.warnings:
         log.warning(warning)
-    serve(settings, lambda url: log.info("Listening on %s", url))
-
-
-def serve(settings: Settings, started: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `started` is told the server's URL once it answers."""
-    prepare_folder(settings)
     with listening_socket(settings.host, settings.port) as listener:
-        host, port = listener.getsockname()[:2]
-        app = create_app(settings)
-        config = uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws=WEBSOCKET_CLASS,
-            ws_max_size=settings.max_payload_size,
-            ws_per_message_deflate=False,
-            ws_ping_interval=None,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            log_level=logging.WARNING,
-            proxy_headers=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
-        server = _Server(config, lambda: started(local_url(host, port)))
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            try:
-                runner.run(_run(app, server, listener))
-            except TidegateError as error:
-                raise CommandError(why_not_started(error, settings)) from None
+        serve(settings, listener, lambda url: log.info("Listening on %s", url))
+
+
+def serve(settings: Settings, listener: socket.socket, started: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `started` is told the server's URL once it answers. Raises `CommandError`."""
+    prepare_folder(settings)
+    host, port = listener.getsockname()[:2]
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws=WEBSOCKET_CLASS,
+        ws_max_size=settings.max_payload_size,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = _Server(config, lambda: started(local_url(host, port)))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            runner.run(_run(app, server, listener))
+        except TidegateError as error:
+            raise CommandError(why_not_started(error, settings)) from None
 
 
 async def _run(app: Tidegate, server: "_Server", listener: socket.socket) -> None:

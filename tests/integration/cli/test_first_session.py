@@ -102,12 +102,12 @@ async def test_demo_serves_the_same_data_again_and_shows_the_password_once(demo:
     async with demo.serving() as greeting:
         token = (demo.folder / "data" / "member-token").read_text()
         assert token in greeting
-        assert re.search(r"Password +\S{16} ", greeting)
+        assert re.search(r"password, shown this once: \S{16}\n", greeting)
     (database,) = (demo.folder / "data").glob("*.db")
     size = database.stat().st_size
     async with demo.serving() as greeting:
         assert token in greeting
-        assert "Password" not in greeting
+        assert "password" not in greeting
     assert database.stat().st_size == size
 
 
@@ -126,6 +126,15 @@ async def test_demo_leaves_another_project_alone(demo: Demo) -> None:
     assert process.returncode != 0
     assert complaint.decode().startswith("tidegate: data/ holds something else")
     assert (demo.folder / "data" / "tidegate.db").read_text() == "somebody's"
+
+
+async def test_demo_with_a_wrong_setting_makes_nothing(demo: Demo) -> None:
+    demo.environ["WEBSOCKETS_REST_AUTH"] = "perhaps"
+    process = await demo.run(".venv/bin/tidegate demo")
+    _, complaint = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert process.returncode != 0
+    assert complaint.decode().startswith("tidegate: WEBSOCKETS_REST_AUTH is 'perhaps'")
+    assert [file.name for file in demo.folder.iterdir()] == [".venv"]
 
 
 async def test_python_session_works_as_printed(demo: Demo) -> None:
