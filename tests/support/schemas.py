@@ -128,7 +128,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "articles_labels": {"id": "integer key", "articles_id": "integer", "labels_code": "string"},
     "tokens": {"id": "uuid key", "name": "string"},
     "site": {"id": "integer key", "name": "string", "footer": "text"},
-    "hidden_things": {"id": "integer key", "name": "string"},
+    "hidden_things": {"id": "integer key", "name": "string", "appearances": "alias"},
     "pages": {"id": "integer key", "name": "string", "parent": "integer", "blocks": "alias", "children": "alias"},
     "pages_blocks": {
         "id": "integer key",
@@ -155,6 +155,7 @@ RELATIONS = (
         "pages_blocks",
         "item",
         None,
+        one_field="appearances",
         one_collection_field="collection",
         one_allowed_collections=("articles", "labels", "hidden_things"),
         junction_field="pages_id",
@@ -246,6 +247,7 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"id": 3, "pages_id": 1, "item": "1", "collection": "hidden_things", "sort": 3},
         {"id": 4, "pages_id": 2, "item": "4", "collection": "articles", "sort": 1},
         {"id": 5, "pages_id": 2, "item": "404", "collection": "articles", "sort": 2},
+        {"id": 6, "pages_id": 3, "item": "no number", "collection": "articles", "sort": 1},
     ],
     "people": [
         {"id": 1, "name": "Ann", "password": "$argon2id$x", "token": "t0ken", "joined": "2024-02-29T12:00:00.000Z"},

@@ -1,5 +1,6 @@
 """Running read plans: one statement for the rows, then one for each relation on each level below, never one per row."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
@@ -15,7 +16,7 @@ from tidegate.query.condition import NO_ROW, Variable
 from tidegate.query.operators import canonical
 from tidegate.query.plan import ReadPlan
 from tidegate.query.selection import Aggregation, Related, RelatedAny, Selection
-from tidegate.schema import RelationKind
+from tidegate.schema import Field, RelationKind
 
 Item = dict[str, Any]
 Rows = Sequence[Sequence[Any]]
@@ -111,7 +112,7 @@ class _Reader:
     async def _put_related(self, items: list[Item], output: Related, near: Sequence[Any]) -> None:
         """Put the related rows in place of the values that lead to them; null where the value is null."""
         many = output.link.kind is RelationKind.O2M
-        found = await self._related(output, {value: None for value in near if value is not None})
+        found = await self._related(output, [value for value in near if value is not None])
         for item, value in zip(items, near, strict=True):
             rows = found.get(str(value), [])
             item[output.key] = None if value is None else rows if many else next(iter(rows), None)
@@ -122,25 +123,18 @@ class _Reader:
             item[output.key] = None
         for branch in output.branches:
             target = branch.selection.collection
-            keys: dict[Any, None] = {}
-            for value, collection in near:
-                if value is not None and collection == target:
-                    try:
-                        keys[canonical(branch.link.far, value)] = None
-                    except TidegateError:
-                        continue
-            found = await self._related(branch, keys)
+            found = await self._related(branch, [value for value, collection in near if collection == target])
             for item, (value, collection) in zip(items, near, strict=True):
                 if collection == target:
                     item[output.key] = next(iter(found.get(str(value), [])), None)
 
-    async def _related(self, related: Related, keys: Mapping[Any, None]) -> Mapping[str, list[Any]]:
+    async def _related(self, related: Related, near: Sequence[Any]) -> Mapping[str, list[Any]]:
         """The related rows by the text of the value that leads to them."""
         selection = related.selection
-        if not keys or selection.condition == NO_ROW:
+        wanted = _keys(related.link.far, near)
+        if not wanted or selection.condition == NO_ROW:
             return {}
         statement = related_statement(related, self._source.tables, self._source.capabilities)
-        wanted = list(keys)
         rows: list[Sequence[Any]] = []
         for start in range(0, len(wanted), KEYS_PER_STATEMENT):
             rows += await self._fetch(statement, wanted[start : start + KEYS_PER_STATEMENT])
@@ -153,6 +147,16 @@ class _Reader:
             elif row[0] is not None:
                 found.setdefault(str(row[-1]), []).append(row[0])
         return found
+
+
+def _keys(far: Field, near: Sequence[Any]) -> list[Any]:
+    """The values as those of the field that they are looked for in, each once; without those that it cannot hold."""
+    keys: dict[Any, None] = {}
+    for value in near:
+        with contextlib.suppress(TidegateError):
+            keys[canonical(far, value)] = None
+    keys.pop(None, None)
+    return list(keys)
 
 
 def _groups(aggregation: Aggregation, rows: Rows) -> list[Item]:

@@ -248,7 +248,7 @@ CASES: list[tuple[Rights, str, dict[str, Any], list[Any]]] = [
         ADMIN,
         "pages_blocks",
         {"fields": ["item.id"], "deep": {"item:articles": {"_filter": {"id": {"_gt": 2}}}}},
-        [{"item": None}, {"item": None}, {"item": {"id": 1}}, {"item": {"id": 4}}, {"item": None}],
+        [{"item": None}, {"item": None}, {"item": {"id": 1}}, {"item": {"id": 4}}, {"item": None}, {"item": None}],
     ),
     (ADMIN, "pages_blocks", {"fields": ["item"], "limit": 2}, [{"item": "2"}, {"item": "red"}]),
     (
@@ -257,6 +257,8 @@ CASES: list[tuple[Rights, str, dict[str, Any], list[Any]]] = [
         {"fields": ["name", "children.children.name", "parent.name"], "filter": {"id": {"_eq": 1}}},
         [{"name": "home", "children": [{"children": [{"name": "old news"}]}], "parent": None}],
     ),
+    (ADMIN, "hidden_things", {"fields": ["appearances.pages_id"]}, [{"appearances": [{"pages_id": 1}]}]),
+    (ADMIN, "hidden_things", {"fields": ["count(appearances)"]}, [{"appearances_count": "1"}]),
     (MEMBER_RIGHTS, "notes", {"fields": ["owner"]}, [{"owner": MEMBER}, {"owner": MEMBER}]),
     (
         MEMBER_RIGHTS,
@@ -505,3 +507,21 @@ async def test_meta_counts_visible_and_found_items(
 async def test_meta_counts_with_variables(database: Database) -> None:
     plan = planned(database, MEMBER_RIGHTS, "notes", {"meta": "*", "filter": {"status": {"_eq": "done"}}})
     assert await read_meta(database, plan) == {"total_count": 2, "filter_count": 1}
+
+
+async def test_meta_binds_variables_everywhere(database: Database) -> None:
+    guarded = [rule(fields=["id"]), rule({"title": {"_neq": "$CURRENT_USER.prefix"}}, ["author", "labels", "day"])]
+    author = {"articles": {"title": {"_starts_with": "$CURRENT_USER.prefix"}}}
+    rights = rights_with(
+        {
+            "articles": [*guarded, rule({"author": author})],
+            "authors": [rule({"name": {"_nin": ["$CURRENT_ROLES", "$CURRENT_USER"]}})],
+            "articles_labels": [rule({"labels_code": {"_neq": "$CURRENT_USER.prefix"}})],
+        }
+    )
+    wanted = {
+        "_and": [{"count(labels)": {"_gte": 1}}, {"year(day)": {"_lte": 2021}}, {"author": {"name": {"_eq": "Ada"}}}]
+    }
+    plan = planned(database, rights, "articles", {"meta": "*", "filter": wanted, "sort": ["author.name"]})
+    assert await read_meta(database, plan) == {"total_count": 5, "filter_count": 2}
+    assert len(await read_plan(database, plan)) == 2

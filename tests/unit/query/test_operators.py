@@ -105,11 +105,7 @@ def compared(name: str, operator: Operator, value: Any, negated: bool = False) -
         ("views", Check("_null", ("true",)), InvalidQuery),
         ("views", Check("_between", "1,5"), compared("views", Operator.BETWEEN, (1, 5))),
         ("views", Check("_between", (1, 2, 3)), InvalidQuery),
-        (
-            "views",
-            Check("_eq", "$CURRENT_USER"),
-            compared("views", Operator.EQ, Variable("$CURRENT_USER", FIELDS["views"])),
-        ),
+        ("ref", Check("_eq", "$NOW"), compared("ref", Operator.EQ, Variable("$NOW", FIELDS["ref"]))),
         (
             "views",
             Check("_nin", "$CURRENT_ROLES"),

@@ -50,6 +50,8 @@ NOT_THERE = [
     ({"fields": ["secret"]}, "secret", "notes", "root"),
     ({"fields": ["id", "nope"]}, "nope", "notes", "root"),
     ({"fields": ["year(secret)"]}, "secret", "notes", "root"),
+    ({"fields": ["title.text"]}, "text", "notes", '"title"'),
+    ({"filter": {"title": {"text": {"_eq": 1}}}}, "text", "notes", '"title"'),
     ({"alias": {"a": "secret"}, "fields": ["a"]}, "secret", "notes", "root"),
     ({"filter": {"secret": {"_eq": "s1"}}}, "secret", "notes", "root"),
     ({"filter": {"_or": [{"_and": [{"secret": {"_null": True}}]}]}}, "secret", "notes", "root"),
@@ -147,6 +149,11 @@ def test_unreadable_and_unknown_collections_are_refused_alike(collection: str, q
     )
 
 
+def test_collection_that_does_not_exist_is_refused_to_administrators_too() -> None:
+    with pytest.raises(Forbidden):
+        planned(ADMIN, "bogus")
+
+
 def test_rules_for_another_action_show_nothing() -> None:
     with pytest.raises(Forbidden):
         planned(rights_with({"notes": [rule()]}, action="update"), "notes")
@@ -225,6 +232,8 @@ def test_query_without_sense_is_refused(query: object, reason: str) -> None:
         {"sort": ["password"]},
         {"groupBy": ["token"]},
         {"aggregate": {"max": ["token"]}},
+        {"fields": ["count(token)"]},
+        {"filter": {"year(joined)": {"_eq": 2024}, "count(token)": {"_eq": 1}}},
         {"aggregate": {"countDistinct": ["token"]}},
     ],
 )
