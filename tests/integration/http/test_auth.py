@@ -1,5 +1,6 @@
 """Who a request is, and how it gets and gives up its tokens (PROTOCOL sections 3.2 and 6)."""
 
+from collections.abc import AsyncIterator
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 
@@ -190,3 +191,19 @@ async def test_login_ignores_token_that_has_gone_bad(project: Project) -> None:
     body = {"email": "member@example.com", "password": "member-password"}
     status, _ = await project.ask("POST", "/auth/login", body, "nope")
     assert status == 200
+
+
+async def test_rights_that_end_while_the_body_arrives_are_gone(project: Project) -> None:
+    user = {"email": "slow@example.com", "role": project.ids["member_role"], "token": "slow-token"}
+    _, made = await project.ask("POST", "/users", user)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"text":'
+        await project.ask("PATCH", f"/users/{made['data']['id']}", {"status": "suspended"})
+        yield b'"too late"}'
+
+    headers = {"authorization": "Bearer slow-token", "content-type": "application/json"}
+    answer = await project.client.post("/items/messages", content=body(), headers=headers)
+    assert answer.status_code == 401
+    _, found = await project.ask("GET", "/items/messages?filter[text][_eq]=too late")
+    assert found == {"data": []}
