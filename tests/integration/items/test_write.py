@@ -1,0 +1,225 @@
+"""Writes on every engine: all or nothing, as somebody, with the changes that they make in commit order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.http.project import Project, seeded_project
+from tests.support.engines import environment
+from tidegate.access.identity import Identity, Public, User
+from tidegate.access.rights import Rights
+from tidegate.errors import Forbidden, InvalidPayload, TidegateError
+from tidegate.items.changes import Change
+from tidegate.items.service import Items
+from tidegate.query.model import Query
+
+ADMIN_RIGHTS = Rights(Public(), admin=True)
+EVERYTHING = Query(limit=-1)
+
+
+class Desk:
+    """The items of the fixture's project, and the changes heard since it was opened."""
+
+    def __init__(self, project: Project) -> None:
+        running = project.app.running
+        self.items: Items = running.items
+        self.ids = project.ids
+        self._directory = running.directory
+        self.changes: list[Change] = []
+        running.feed.subscribe(self._hear)
+
+    def _hear(self, changes: Sequence[Change]) -> None:
+        self.changes += changes
+
+    async def rights(self, name: str) -> Rights:
+        identity: Identity = User(self.ids[name])
+        return await self._directory.rights(identity)
+
+    async def rows(self, collection: str) -> list[dict[str, Any]]:
+        return await self.items.read(ADMIN_RIGHTS, collection, EVERYTHING)
+
+    def heard(self) -> list[tuple[str, str, tuple[object, ...]]]:
+        return [(change.collection, change.action, change.keys) for change in self.changes]
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with seeded_project(tmp_path, environment(database_url)) as project:
+        yield Desk(project)
+
+
+async def test_a_created_item_is_told_with_its_image(desk: Desk) -> None:
+    keys = await desk.items.create(await desk.rights("member"), "messages", [{"text": "hi", "room": 7}])
+    (change,) = desk.changes
+    assert (change.action, change.keys, change.before) == ("create", tuple(keys), ())
+    image = change.after[0]
+    assert image == {**image, "id": keys[0], "text": "hi", "room": 7, "user_created": desk.ids["member"]}
+    assert image["date_created"].endswith("Z")
+    assert image["user_updated"] is None
+
+
+async def test_a_batch_is_written_whole_or_not_at_all(desk: Desk) -> None:
+    before = await desk.rows("labels")
+    with pytest.raises(TidegateError) as failure:
+        await desk.items.create(ADMIN_RIGHTS, "labels", [{"code": "new"}, {"code": "red"}])
+    assert failure.value.code == "RECORD_NOT_UNIQUE"
+    assert failure.value.extensions == {"collection": "labels", "field": "code", "value": "red"}
+    assert (await desk.rows("labels"), desk.changes) == (before, [])
+
+
+async def test_an_update_tells_the_rows_before_and_after(desk: Desk) -> None:
+    await desk.items.update(ADMIN_RIGHTS, "messages", ["1", 2], {"room": 9})
+    (change,) = desk.changes
+    assert change.keys == ("1", 2)
+    assert [image["room"] for image in change.before] == [1, 1]
+    assert [(image["id"], image["room"]) for image in change.after] == [(1, 9), (2, 9)]
+    assert change.payload["room"] == 9
+
+
+async def test_a_delete_tells_the_rows_as_they_were(desk: Desk) -> None:
+    await desk.items.delete(ADMIN_RIGHTS, "messages", [3, 1])
+    (change,) = desk.changes
+    assert (change.keys, change.after) == ((3, 1), ())
+    assert [image["text"] for image in change.before] == ["other room", "hello"]
+
+
+async def test_secrets_do_not_leave_with_the_changes(desk: Desk) -> None:
+    await desk.items.update(ADMIN_RIGHTS, "directus_users", [desk.ids["other"]], {"password": "new", "token": "new-t"})
+    (change,) = desk.changes
+    for image in (*change.before, *change.after, change.payload):
+        assert (image["password"], image["token"]) == ("**********", "**********")
+
+
+async def test_a_masked_secret_that_comes_back_changes_nothing(desk: Desk) -> None:
+    other = desk.ids["other"]
+    await desk.items.update(ADMIN_RIGHTS, "directus_users", [other], {"token": "**********", "title": "Dr"})
+    (change,) = desk.changes
+    assert set(change.payload) == {"title"}
+
+
+@pytest.mark.parametrize("keys", [[4, 1], [1, 4], [4, 999], [999]])
+async def test_one_forbidden_row_keeps_all_rows_as_they_are(desk: Desk, keys: list[int]) -> None:
+    member = await desk.rights("member")
+    await desk.items.create(member, "messages", [{"text": "own"}])
+    before = await desk.rows("messages")
+    desk.changes.clear()
+    with pytest.raises(Forbidden):
+        await desk.items.update(member, "messages", keys, {"text": "taken"})
+    with pytest.raises(Forbidden):
+        await desk.items.delete(member, "messages", keys)
+    assert (await desk.rows("messages"), desk.changes) == (before, [])
+
+
+async def test_presets_fill_and_rules_validate(desk: Desk) -> None:
+    member = await desk.rights("member")
+    (key,) = await desk.items.create(member, "notes", [{"title": "mine"}])
+    image = desk.changes[0].after[0]
+    assert (image["owner"], image["status"]) == (desk.ids["member"], "fresh")
+    with pytest.raises(TidegateError, match="status") as failure:
+        await desk.items.update(member, "notes", [key], {"status": "odd"})
+    assert failure.value.code == "FAILED_VALIDATION"
+
+
+async def test_related_items_are_written_with_their_owner(desk: Desk) -> None:
+    data = {"name": "Dee", "articles": [{"title": "one", "labels": [{"labels_code": "red"}]}, 5]}
+    (key,) = await desk.items.create(ADMIN_RIGHTS, "authors", [data])
+    assert desk.heard() == [
+        ("authors", "create", (key,)),
+        ("articles", "create", (6,)),
+        ("articles_labels", "create", (4,)),
+        ("articles", "update", (5,)),
+    ]
+    (row,) = await desk.items.read_keys(ADMIN_RIGHTS, "authors", [key], Query(fields=("articles.id", "articles.title")))
+    assert row["articles"] == [{"id": 5, "title": "fifth column"}, {"id": 6, "title": "one"}]
+
+
+async def test_a_whole_set_lets_go_of_what_is_not_in_it(desk: Desk) -> None:
+    await desk.items.update(ADMIN_RIGHTS, "authors", [1], {"articles": [{"id": 2, "title": "kept"}]})
+    assert desk.heard() == [
+        ("authors", "update", (1,)),
+        ("articles", "update", (2,)),
+        ("articles", "update", (1,)),
+    ]
+    rows = {row["id"]: row for row in await desk.rows("articles")}
+    assert (rows[1]["author"], rows[2]["author"], rows[2]["title"]) == (None, 1, "kept")
+
+
+async def test_a_change_of_a_set_touches_only_what_it_names(desk: Desk) -> None:
+    named = {"create": [{"labels_code": "green"}], "update": [{"id": 2, "labels_code": "red"}], "delete": [1]}
+    await desk.items.update(ADMIN_RIGHTS, "articles", [1], {"labels": named})
+    rows = {row["id"]: row for row in await desk.rows("articles_labels")}
+    assert {key: (row["articles_id"], row["labels_code"]) for key, row in rows.items()} == {
+        1: (None, "red"),
+        2: (1, "red"),
+        3: (2, "blue"),
+        4: (1, "green"),
+    }
+
+
+async def test_rights_hold_at_every_level_and_nothing_is_left_behind(desk: Desk) -> None:
+    senior = await desk.rights("senior")
+    before = await desk.rows("articles")
+    with pytest.raises(Forbidden, match="authors"):
+        await desk.items.create(senior, "articles", [{"title": "x", "author": {"name": "smuggled"}}])
+    assert (await desk.rows("articles"), desk.changes) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [({"id": 2, "text": "x"}, "primary key"), ({"room": "abc"}, "room"), ({"date_created": "soon"}, "date_created")],
+)
+async def test_values_that_do_not_fit_are_refused(desk: Desk, data: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidPayload, match=named):
+        await desk.items.update(ADMIN_RIGHTS, "messages", [1], data)
+    assert desk.changes == []
+
+
+async def test_a_write_is_finished_and_told_though_nobody_waits_for_it(desk: Desk) -> None:
+    begun = asyncio.ensure_future(desk.items.create(ADMIN_RIGHTS, "messages", [{"text": "orphan"}]))
+    await asyncio.sleep(0)
+    begun.cancel()
+    await asyncio.wait([begun])
+    await desk.items.drain()
+    assert begun.cancelled()
+    assert [row["text"] for row in await desk.rows("messages")].count("orphan") == 1
+    assert desk.heard() == [("messages", "create", (4,))]
+
+
+async def test_changes_of_one_row_are_told_in_the_order_of_their_commits(desk: Desk) -> None:
+    await asyncio.gather(
+        *(desk.items.update(ADMIN_RIGHTS, "messages", [1], {"room": number}) for number in range(40))
+    )
+    rooms = [(change.before[0]["room"], change.after[0]["room"]) for change in desk.changes]
+    assert len(rooms) == 40
+    assert [after for _, after in rooms[:-1]] == [before for before, _ in rooms[1:]]
+    assert rooms[-1][1] == (await desk.rows("messages"))[0]["room"]
+
+
+async def test_writes_in_each_others_way_both_succeed(desk: Desk) -> None:
+    async def both(first: int, second: int) -> None:
+        data = [{"id": first, "text": f"from {first}"}, {"id": second, "text": f"from {first}"}]
+        await desk.items.update_batch(ADMIN_RIGHTS, "messages", data)
+
+    await asyncio.gather(*(both(*keys) for keys in [(1, 2), (2, 1), (1, 2), (2, 1)]))
+    texts = {row["id"]: row["text"] for row in await desk.rows("messages")}
+    assert texts[1] == texts[2]
+    assert len(desk.changes) == 8
+
+
+async def test_by_query_finds_more_than_a_page(desk: Desk) -> None:
+    await desk.items.create(ADMIN_RIGHTS, "messages", [{"text": str(n), "room": 42} for n in range(150)])
+    desk.changes.clear()
+    found = Query(filter=None, search=None)
+    keys = await desk.items.delete_by_query(ADMIN_RIGHTS, "messages", found)
+    assert len(keys) == 153
+    assert await desk.rows("messages") == []
+
+
+async def test_a_singleton_is_created_once_and_then_changed(desk: Desk) -> None:
+    first = await desk.items.write_singleton(ADMIN_RIGHTS, "site", {"name": "one"})
+    second = await desk.items.write_singleton(ADMIN_RIGHTS, "site", {"name": "two"})
+    assert first == second
+    assert [(change.action, change.after[0]["name"]) for change in desk.changes] == [("create", "one"), ("update", "two")]
