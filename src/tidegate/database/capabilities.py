@@ -25,6 +25,8 @@ class Capabilities:
     """Whether ORDER BY takes NULLS FIRST and NULLS LAST."""
     nulls_sort_high: bool
     """Whether NULL comes after every value in ascending order when nothing is said."""
+    given_keys_move_counter: bool
+    """Whether a key that an INSERT names keeps the table from giving it again; where not, see `functions.move_counter`."""
     for_update: bool
     """Whether SELECT … FOR UPDATE locks rows; where not, a transaction is alone in writing from its start."""
     transactional_ddl: bool
@@ -43,6 +45,7 @@ SQLITE = Capabilities(
     exact_text_comparison=True,
     nulls_ordering=True,
     nulls_sort_high=False,
+    given_keys_move_counter=True,
     for_update=False,
     transactional_ddl=True,
     max_binds=32_766,
@@ -59,6 +62,7 @@ POSTGRESQL = Capabilities(
     exact_text_comparison=True,
     nulls_ordering=True,
     nulls_sort_high=True,
+    given_keys_move_counter=False,
     for_update=True,
     transactional_ddl=True,
     max_binds=32_767,
@@ -74,6 +78,7 @@ MYSQL = Capabilities(
     exact_text_comparison=False,
     nulls_ordering=False,
     nulls_sort_high=False,
+    given_keys_move_counter=True,
     for_update=True,
     transactional_ddl=False,
     max_binds=65_535,

@@ -86,9 +86,9 @@ class Connections(ABC):
     def begin_structure(self, connection: sa.Connection) -> None:
         """Begin a transaction that changes tables, alone among all processes until the connection is closed."""
 
-    def check_structure(self, _connection: sa.Connection) -> None:
+    @abstractmethod
+    def check_structure(self, connection: sa.Connection) -> None:
         """Before the commit of such a transaction: raise `TidegateError` for what was not enforced in it."""
-        return
 
     def is_stale(self, error: DBAPIError) -> bool:
         """Whether only the connection was too old for the statement, which a fresh one may well perform."""
@@ -169,8 +169,8 @@ class _Sqlite(Connections):
         driver.execute("PRAGMA legacy_alter_table=ON")  # a renamed table takes no reference of others with it
         connection.begin()
 
-    def check_structure(self, _connection: sa.Connection) -> None:
-        broken = _connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    def check_structure(self, connection: sa.Connection) -> None:
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
         if broken is not None:
             raise TidegateError("INVALID_FOREIGN_KEY", collection=broken.table)
 
@@ -215,6 +215,9 @@ class _Server(Connections):
             hide_parameters=True,
             **options,
         )
+
+    def check_structure(self, connection: sa.Connection) -> None:
+        """A server enforces everything all the time."""
 
     async def write(self, work: Callable[[], T]) -> T:
         async with asyncio.timeout(STATEMENT_SECONDS):

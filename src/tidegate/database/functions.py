@@ -58,6 +58,16 @@ class _TextOfBytes(sa.types.TypeDecorator[str]):
         return value.decode() if isinstance(value, bytes) else value
 
 
+def move_counter(key: sa.Column[Any]) -> sa.Select[Any]:
+    """Have a column that counts go on after its largest value; never back. For where given keys do not move it."""
+    assert isinstance(key.table, sa.Table)
+    quoted = sa.func.quote_ident(sa.literal(key.table.name, sa.Text))
+    counter = sa.func.pg_get_serial_sequence(quoted, sa.literal(key.name, sa.Text))
+    last = sa.func.coalesce(sa.func.pg_sequence_last_value(sa.cast(counter, postgresql.REGCLASS)), 0)
+    largest = sa.type_coerce(sa.func.max(key), sa.BigInteger)
+    return sa.select(sa.func.setval(counter, largest)).select_from(key.table).having(largest > last)
+
+
 def _postgresql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.extract("dow" if part == "weekday" else part, column)
 

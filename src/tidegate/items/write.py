@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.rights import Action, Rights
 from tidegate.database.engine import Database, Transaction
+from tidegate.database.functions import move_counter
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Image, Key
 from tidegate.items.nested import RelatedSet, related_set
@@ -265,6 +266,9 @@ class Writer:
             inserted = (await self._transaction.execute(statement)).inserted_primary_key
             key = inserted[0] if inserted is not None and inserted[0] is not None else columns[collection.primary_key]
             row = (await self._transaction.fetch(sa.select(table).where(table.c[collection.primary_key] == key)))[0]
+        given = collection.primary_key in columns
+        if given and collection.key_field.auto_increment and not self._capabilities.given_keys_move_counter:
+            await self._transaction.execute(move_counter(table.c[collection.primary_key]))
         return mask(collection, dict(row._mapping))
 
     async def _update(
