@@ -26,7 +26,7 @@ class Capabilities:
     nulls_sort_high: bool
     """Whether NULL comes after every value in ascending order when nothing is said."""
     given_keys_move_counter: bool
-    """Whether a key that an INSERT names keeps the table from giving it again; where not, see `functions.move_counter`."""
+    """Whether a table never counts up to a key that an INSERT named; where not, see `functions.move_counter`."""
     for_update: bool
     """Whether SELECT … FOR UPDATE locks rows; where not, a transaction is alone in writing from its start."""
     transactional_ddl: bool

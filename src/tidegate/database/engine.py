@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tidegate.database import capabilities as known
 from tidegate.database.capabilities import Capabilities
@@ -83,6 +84,8 @@ class Database:
 
         try:
             raw = await self._connections.read(work)
+        except (TimeoutError, PoolTimeoutError) as error:
+            raise translate(error, self.schema) from error
         except (*FAULTS, *self._connections.driver_errors):
             # The other way finds out what it means, and does the read if only the connection was stale.
             return [tuple(row) for row in await self.fetch(read.statement.params(parameters))]

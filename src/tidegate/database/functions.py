@@ -37,7 +37,8 @@ def by_code_point(text: sa.ColumnElement[Any], capabilities: Capabilities) -> sa
     if capabilities.dialect == "postgresql":
         return sa.collate(text, "C")
     if capabilities.dialect == "mysql":
-        return sa.type_coerce(sa.cast(text, sa.LargeBinary), _TextOfBytes())
+        in_utf8 = sa.cast(text, sa.Text)  # the connection's character set, whatever the column's
+        return sa.type_coerce(sa.cast(in_utf8, sa.LargeBinary), _TextOfBytes())
     return text
 
 

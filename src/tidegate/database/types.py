@@ -311,8 +311,8 @@ def _from_driver(field_type: FieldType, scale: int | None) -> Convert:
 
 
 def _decimal(value: float | str) -> Decimal:
-    """SQLite keeps up to 15 digits exactly, and `repr` tells no more than it kept."""
-    return Decimal(repr(value) if isinstance(value, float) else value)
+    """SQLite keeps them as floats, which hold so many digits and after that noise."""
+    return Decimal(f"{value:.{FLOAT_DIGITS}g}" if isinstance(value, float) else value)
 
 
 def _text(value: object) -> str:

@@ -173,8 +173,8 @@ async def test_long_decimals_are_exact_and_sort_as_numbers(database: Database) -
 
 async def test_sum_of_decimals_has_no_noise(database: Database) -> None:
     table = await make_table(database, field(FieldType.DECIMAL))
-    await insert(database, table, ["0.10", "0.20", "0.70"])
-    assert await column(database, sa.select(sa.func.sum(table.c.it))) == ["1.00"]
+    await insert(database, table, ["0.10", "0.20"])
+    assert await column(database, sa.select(sa.func.sum(table.c.it))) == ["0.30"]
 
 
 async def test_operand_beyond_the_column_is_compared_all_the_same(database: Database) -> None:
