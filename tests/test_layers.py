@@ -129,4 +129,4 @@ def test_importing_the_client_loads_no_server() -> None:
 
 def test_importing_the_command_line_loads_no_server() -> None:
     loaded = loaded_by("import tidegate.cli")
-    assert not loaded & {"sqlalchemy", "starlette", "uvicorn", "graphql", "websockets", "redis"}
+    assert not loaded & {"sqlalchemy", "starlette", "uvicorn", "graphql", "websockets", "redis", "pydantic"}

@@ -7,7 +7,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.cli.address import LOCAL_URL
-from tidegate.cli.output import CommandError, fail
+from tidegate.cli.output import INTERRUPTED, CommandError, fail
 
 _MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 """Help with frames and colours for people, plain text for pipes."""
@@ -27,12 +27,18 @@ app.add_typer(users, name="users")
 
 def main() -> None:
     """What the `tidegate` script runs."""
-    from tidegate.settings import SettingsError
-
     try:
         app(prog_name="tidegate")
-    except (CommandError, SettingsError) as error:
+    except CommandError as error:
         fail(error)
+    except Exception as error:
+        from tidegate.settings import SettingsError  # here, because help and usage need no settings
+
+        if not isinstance(error, SettingsError):
+            raise
+        fail(error)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _print_version(wanted: bool) -> None:

@@ -4,6 +4,8 @@ import sys
 from typing import NoReturn
 
 FAILURE = 1
+INTERRUPTED = 130
+"""What a shell reports of a process that Ctrl-C ended (128 and the number of SIGINT)."""
 
 
 class CommandError(Exception):
