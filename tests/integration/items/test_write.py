@@ -1,14 +1,18 @@
 """Writes on every engine: all or nothing, as somebody, with the changes that they make in commit order."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.integration.http.project import Project, seeded_project
-from tests.support.engines import environment
+from tests.conformance.conformance import fill
+from tests.integration.http.project import FIXTURE, Project, seeded_project
+from tests.support.engines import DATABASE_ENGINES, environment, temporary_database
+from tests.support.probes import DatabaseEngine, execute
 from tidegate.access.identity import Identity, Public, User
 from tidegate.access.rights import Rights
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
@@ -20,19 +24,43 @@ ADMIN_RIGHTS = Rights(Public(), admin=True)
 EVERYTHING = Query(limit=-1)
 
 
-class Desk:
-    """The items of the fixture's project, and the changes heard since it was opened."""
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-    def __init__(self, project: Project) -> None:
+
+class Desk:
+    """The items of the fixture's project, and the changes heard of since they were put back."""
+
+    def __init__(self, project: Project, engine: DatabaseEngine, url: str) -> None:
         running = project.app.running
         self.items: Items = running.items
         self.ids = project.ids
+        self._project = project
+        self._engine = engine
+        self._url = url
         self._directory = running.directory
         self.changes: list[Change] = []
         running.feed.subscribe(self._hear)
 
     def _hear(self, changes: Sequence[Change]) -> None:
         self.changes += changes
+
+    async def reset(self) -> None:
+        """Put the fixture's items back, with keys from 1."""
+        tables = FIXTURE["item_tables"]
+        match self._engine:
+            case "sqlite":
+                with contextlib.closing(sqlite3.connect(self._url.removeprefix("sqlite://"))) as database:
+                    database.executescript("".join(f"DELETE FROM {table};" for table in (*tables, "sqlite_sequence")))
+            case "postgresql":
+                await execute("postgresql", self._url, f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+            case "mariadb":
+                for table in tables:
+                    empty = f"SET STATEMENT foreign_key_checks=0 FOR TRUNCATE TABLE {table}"
+                    await execute("mariadb", self._url, empty)
+        for request in FIXTURE["items"]:
+            collection = request["path"].rpartition("/")[2]
+            await self.items.create(ADMIN_RIGHTS, collection, fill(request, self.ids)["json"])
+        self.changes.clear()
 
     async def rights(self, name: str) -> Rights:
         identity: Identity = User(self.ids[name])
@@ -45,10 +73,17 @@ class Desk:
         return [(change.collection, change.action, change.keys) for change in self.changes]
 
 
-@pytest.fixture
-async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    async with seeded_project(tmp_path, environment(database_url)) as project:
-        yield Desk(project)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=DATABASE_ENGINES)
+async def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    folder = tmp_path_factory.mktemp("project")
+    async with temporary_database(request.param) as url, seeded_project(folder, environment(url)) as project:
+        yield Desk(project, request.param, url)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def desk(seeded: Desk) -> Desk:
+    await seeded.reset()
+    return seeded
 
 
 async def test_a_created_item_is_told_with_its_image(desk: Desk) -> None:
@@ -189,9 +224,7 @@ async def test_a_write_is_finished_and_told_though_nobody_waits_for_it(desk: Des
 
 
 async def test_changes_of_one_row_are_told_in_the_order_of_their_commits(desk: Desk) -> None:
-    await asyncio.gather(
-        *(desk.items.update(ADMIN_RIGHTS, "messages", [1], {"room": number}) for number in range(40))
-    )
+    await asyncio.gather(*(desk.items.update(ADMIN_RIGHTS, "messages", [1], {"room": number}) for number in range(40)))
     rooms = [(change.before[0]["room"], change.after[0]["room"]) for change in desk.changes]
     assert len(rooms) == 40
     assert [after for _, after in rooms[:-1]] == [before for before, _ in rooms[1:]]
@@ -222,4 +255,7 @@ async def test_a_singleton_is_created_once_and_then_changed(desk: Desk) -> None:
     first = await desk.items.write_singleton(ADMIN_RIGHTS, "site", {"name": "one"})
     second = await desk.items.write_singleton(ADMIN_RIGHTS, "site", {"name": "two"})
     assert first == second
-    assert [(change.action, change.after[0]["name"]) for change in desk.changes] == [("create", "one"), ("update", "two")]
+    assert [(change.action, change.after[0]["name"]) for change in desk.changes] == [
+        ("create", "one"),
+        ("update", "two"),
+    ]
