@@ -78,6 +78,16 @@ def test_lock_files_name_no_registry() -> None:
         assert "--index-url" not in page(name)
 
 
+def test_lock_files_hold_every_dependency() -> None:
+    locked = {
+        name: set(re.findall(r"^([a-z0-9-]+)==", page(name), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    }
+    runtime = {re.split(r"[\[<>=;]", requirement)[0] for requirement in PYPROJECT["project"]["dependencies"]}
+    assert runtime <= locked["requirements.lock"]
+    assert set(declared_dependencies()) <= locked["requirements-dev.lock"]
+
+
 def test_changelog_begins_with_this_version() -> None:
     versions = re.findall(r"^## (\d+\.\d+\.\d+)", page("CHANGELOG.md"), re.MULTILINE)
     assert versions[0] == __version__
