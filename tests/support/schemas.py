@@ -327,7 +327,7 @@ def settings_of(url: str) -> DatabaseSettings:
 
 
 def create_tables(schema: Schema, engine: Engine) -> list[str]:
-    """CREATE TABLE for every collection."""
+    """CREATE TABLE for every collection; on MariaDB the texts of one are of another character set."""
     quote = "`" if engine == "mariadb" else '"'
     statements = []
     for collection in schema.collections.values():
@@ -337,7 +337,8 @@ def create_tables(schema: Schema, engine: Engine) -> list[str]:
             for field in collection.fields.values()
             if not field.alias
         )
-        statements.append(f"CREATE TABLE {quote}{collection.name}{quote} ({columns})")
+        other = " CHARACTER SET latin1" if engine == "mariadb" and collection.name == "pages_blocks" else ""
+        statements.append(f"CREATE TABLE {quote}{collection.name}{quote} ({columns}){other}")
     return statements
 
 

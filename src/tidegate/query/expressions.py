@@ -120,9 +120,13 @@ class Expressions:
             return far_column == near_column
         if link.kind is RelationKind.A2O:
             named = near.c[link.discriminator.name] == link.target
-            return sa.and_(named, sa.cast(far_column, sa.Text) == near_column)
+            return sa.and_(named, self._key_text(far_column) == near_column)
         named = far.c[link.discriminator.name] == link.near.field.collection
-        return sa.and_(named, far_column == sa.cast(near_column, sa.Text))
+        return sa.and_(named, far_column == self._key_text(near_column))
+
+    def _key_text(self, key: Expression) -> Expression:
+        """A key as many-to-any relations hold it; where texts have collations, it must not clash with theirs."""
+        return by_code_point(sa.cast(key, sa.Text), self._capabilities)
 
     def _related(self, link: Link, condition: Condition, row: sa.FromClause, target: sa.FromClause) -> sa.Select[Any]:
         linked = [self.link(link, row, target), self.condition(condition, target)]

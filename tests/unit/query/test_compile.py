@@ -74,35 +74,36 @@ def where(engine: Engine, condition: object) -> tuple[str, list[Any]]:
             {"title": {"_eq": "x"}},
             '"articles"."title" = ?',
             '"articles"."title" = $1::VARCHAR',
-            "`articles`.`title` = %s AND CAST(`articles`.`title` AS BINARY) = %s",
+            "`articles`.`title` = %s AND CAST(CAST(`articles`.`title` AS CHAR) AS BINARY) = %s",
             ["x"],
         ),
         (
             {"title": {"_neq": "x"}},
             '"articles"."title" != ?',
             '"articles"."title" != $1::VARCHAR',
-            "CAST(`articles`.`title` AS BINARY) != %s",
+            "CAST(CAST(`articles`.`title` AS CHAR) AS BINARY) != %s",
             ["x"],
         ),
         (
             {"title": {"_lt": "x"}},
             '"articles"."title" < ?',
             '("articles"."title" COLLATE "C") < $1::VARCHAR',
-            "CAST(`articles`.`title` AS BINARY) < %s",
+            "CAST(CAST(`articles`.`title` AS CHAR) AS BINARY) < %s",
             ["x"],
         ),
         (
             {"title": {"_starts_with": "50%_/"}},
             '"articles"."title" LIKE ? ESCAPE \'/\'',
             '"articles"."title" LIKE $1::VARCHAR ESCAPE \'/\'',
-            "CAST(`articles`.`title` AS BINARY) LIKE CAST(%s AS BINARY) ESCAPE '/'",
+            "CAST(CAST(`articles`.`title` AS CHAR) AS BINARY) LIKE CAST(CAST(%s AS CHAR) AS BINARY) ESCAPE '/'",
             ["50/%/_//%"],
         ),
         (
             {"title": {"_nicontains": "X"}},
             'lower("articles"."title") NOT LIKE lower(?) ESCAPE \'/\'',
             'lower("articles"."title") NOT LIKE lower($1::VARCHAR) ESCAPE \'/\'',
-            "CAST(lower(`articles`.`title`) AS BINARY) NOT LIKE CAST(lower(%s) AS BINARY) ESCAPE '/'",
+            "CAST(CAST(lower(`articles`.`title`) AS CHAR) AS BINARY) "
+            "NOT LIKE CAST(CAST(lower(%s) AS CHAR) AS BINARY) ESCAPE '/'",
             ["%X%"],
         ),
         (
@@ -116,7 +117,7 @@ def where(engine: Engine, condition: object) -> tuple[str, list[Any]]:
             {"body": {"_empty": True}},
             '"articles"."body" IS NULL OR "articles"."body" = ?',
             '"articles"."body" IS NULL OR ("articles"."body" COLLATE "C") = $1::VARCHAR',
-            "`articles`.`body` IS NULL OR CAST(`articles`.`body` AS BINARY) = %s",
+            "`articles`.`body` IS NULL OR CAST(CAST(`articles`.`body` AS CHAR) AS BINARY) = %s",
             [""],
         ),
         (
@@ -130,7 +131,8 @@ def where(engine: Engine, condition: object) -> tuple[str, list[Any]]:
             {"tags": {"_contains": "x"}},
             'CAST("articles"."tags" AS TEXT) LIKE ? ESCAPE \'/\'',
             'CAST("articles"."tags" AS TEXT) LIKE $1::VARCHAR ESCAPE \'/\'',
-            "CAST(CAST(`articles`.`tags` AS CHAR) AS BINARY) LIKE CAST(%s AS BINARY) ESCAPE '/'",
+            "CAST(CAST(CAST(`articles`.`tags` AS CHAR) AS CHAR) AS BINARY) "
+            "LIKE CAST(CAST(%s AS CHAR) AS BINARY) ESCAPE '/'",
             ["%x%"],
         ),
         (
@@ -161,7 +163,8 @@ def test_filter_becomes_sql(
         ("postgresql", '"articles"."title" COLLATE "C" DESC, "articles"."views" ASC, "articles"."id" ASC'),
         (
             "mariadb",
-            "CAST(`articles`.`title` AS BINARY) IS NULL DESC, CAST(`articles`.`title` AS BINARY) DESC, "
+            "CAST(CAST(`articles`.`title` AS CHAR) AS BINARY) IS NULL DESC, "
+            "CAST(CAST(`articles`.`title` AS CHAR) AS BINARY) DESC, "
             "`articles`.`views` IS NULL ASC, `articles`.`views` ASC, `articles`.`id` ASC",
         ),
     ],
