@@ -35,12 +35,19 @@ from tidegate.clock import Clock, SystemClock
 from tidegate.database.bootstrap import AdminAccount, bootstrap
 from tidegate.database.engine import Database, DatabaseSettings, create_database
 from tidegate.errors import TidegateError
+from tidegate.graphql.build import item_executor, system_executor
+from tidegate.graphql.connection import Services as GraphQLServices
+from tidegate.graphql.endpoint import GraphQLEndpoint
+from tidegate.graphql.machine import Rules as GraphQLRules
+from tidegate.graphql.protection import Protection
+from tidegate.graphql.system import SystemFields
 from tidegate.http.address import ClientAddress
 from tidegate.http.answers import error_answer
 from tidegate.http.app import build_http, socket_not_found
 from tidegate.http.auth import AuthHandlers
 from tidegate.http.cookies import refresh_cookie, session_cookie
 from tidegate.http.cors import cors
+from tidegate.http.graphql import GraphQLHandlers
 from tidegate.http.request import RequestContext
 from tidegate.http.server import ServerHandlers
 from tidegate.http.structure import StructureHandlers
@@ -174,7 +181,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         limits = query_limits(settings)
         feed = Feed()
         plans = Plans(database, limits)
-        items = Items(database, feed, plans, hasher, clock, settings.max_batch_mutation)
+        items = Items(database, feed, plans, hasher, clock, directory.sessions, settings.max_batch_mutation)
         stack.push_async_callback(items.drain)
         structure = Structure(database)
 
@@ -182,7 +189,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         subscriptions = Registry()
         dispatcher = Dispatcher(subscriptions, sources)
         stack.push_async_callback(dispatcher.stop)
-        connections = Connections(lambda: directory.generation)
+        connections = Connections(directory)
         stack.push_async_callback(connections.stop)
 
         node = str(uuid.uuid4())
@@ -209,14 +216,21 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         async def database_answers() -> None:
             await database.fetch(sa.select(sa.literal(1)))
 
+        server = ServerHandlers(database, settings, clock, {"database": database_answers})
+        protection = Protection(settings.graphql_query_token_limit, settings.graphql_introspection)
+        system_fields = SystemFields(authenticator, server.describe)
+        own = item_executor(items, lambda: database.schema, limits, protection)
+        system = system_executor(items, lambda: database.schema, limits, protection, system_fields)
         http = build_http(
             context,
             database,
             items,
             AuthHandlers(authenticator, session_cookie(settings), refresh_cookie(settings)),
             StructureHandlers(structure),
-            ServerHandlers(database, settings, clock, {"database": database_answers}),
-            {},
+            server,
+            GraphQLHandlers(
+                own, system, settings.websockets_graphql_path, session_cookie(settings), refresh_cookie(settings)
+            ),
         )
         if settings.rate_limiter_enabled or settings.rate_limiter_global_enabled:
             http = Throttle(http, clock, address, per_address=limiters.per_address(), together=limiters.together())
@@ -225,10 +239,11 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         performer = ItemsPerformer(items, database, limits)
         rules, most = message_rules(settings), settings.websockets_subscription_limit
         rest = RestServices(verifier, directory, dispatcher, performer, limits, clock, rules, most)
+        graphql = GraphQLServices(verifier, directory, dispatcher, own, limits, clock, graphql_rules(settings))
         logs = LogsServices(Administrators(verifier), directory, log_stream, connections, clock, logs_rules(settings))
         outboxes = Outboxes(settings.websockets_outbox_limit)
         door = Door(origin_rule(settings), settings.session_cookie_name, address, outboxes, clock)
-        sockets = Router(socket_routes(settings, door, rest, logs, connections), default=socket_not_found)
+        sockets = Router(socket_routes(settings, door, rest, graphql, logs, connections), default=socket_not_found)
         stack.callback(connections.close_all, GOING_AWAY)
 
         yield Running(cors(http, settings), sockets, items, feed, structure, directory, subscriptions, bootstrapped)
@@ -251,10 +266,10 @@ def relay_changes(
         connections.rights_changed()
         dispatcher.changed(changes)
 
-    def sessions_ended(tokens: Sequence[str]) -> None:
+    def sessions_ended(hashes: Sequence[str]) -> None:
         connections.rights_changed()
         if not messenger.alone:
-            messenger.publish(CHANNEL, encode(Change("directus_sessions", "delete", tuple(tokens))))
+            messenger.publish(CHANNEL, encode(Change("directus_sessions", "delete", tuple(hashes))))
 
     def changes_missed() -> None:
         directory.forget()
@@ -268,7 +283,12 @@ def relay_changes(
 
 
 def socket_routes(
-    settings: Settings, door: Door, rest: RestServices, logs: LogsServices, connections: Connections
+    settings: Settings,
+    door: Door,
+    rest: RestServices,
+    graphql: GraphQLServices,
+    logs: LogsServices,
+    connections: Connections,
 ) -> list[BaseRoute]:
     """The endpoints that are switched on, by path."""
     routes: list[BaseRoute] = []
@@ -281,6 +301,15 @@ def socket_routes(
             settings.websockets_rest_conn_limit,
         )
         routes.append(WebSocketRoute(settings.websockets_rest_path, WebSocketEndpoint(gate, rest, connections)))
+    if settings.websockets_enabled and settings.websockets_graphql_enabled:
+        gate = Gate(
+            door,
+            graphql.verifier.verify,
+            Mode(settings.websockets_graphql_auth),
+            settings.websockets_graphql_auth_timeout,
+            settings.websockets_graphql_conn_limit,
+        )
+        routes.append(WebSocketRoute(settings.websockets_graphql_path, GraphQLEndpoint(gate, graphql, connections)))
     if settings.websockets_enabled and settings.websockets_logs_enabled:
         endpoint = LogsEndpoint(
             logs,
@@ -298,12 +327,20 @@ def origin_rule(settings: Settings) -> OriginRule:
 
 
 def message_rules(settings: Settings) -> MessageRules:
-    heartbeat = settings.websockets_heartbeat_period if settings.websockets_heartbeat_enabled else None
-    return MessageRules(heartbeat, *message_limit(settings))
+    return MessageRules(heartbeat_period(settings), *message_limit(settings))
+
+
+def graphql_rules(settings: Settings) -> GraphQLRules:
+    timeout, most = settings.websockets_graphql_auth_timeout, settings.websockets_subscription_limit
+    return GraphQLRules(timeout, most, *message_limit(settings))
 
 
 def logs_rules(settings: Settings) -> LogsRules:
-    return LogsRules(offered(settings.websockets_logs_level), *message_limit(settings))
+    return LogsRules(offered(settings.websockets_logs_level), *message_limit(settings), heartbeat_period(settings))
+
+
+def heartbeat_period(settings: Settings) -> float | None:
+    return settings.websockets_heartbeat_period if settings.websockets_heartbeat_enabled else None
 
 
 def message_limit(settings: Settings) -> tuple[int | None, float]:

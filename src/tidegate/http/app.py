@@ -10,6 +10,7 @@ from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
 from tidegate.http.answers import ErrorEdge, error_answer
 from tidegate.http.auth import AuthHandlers
+from tidegate.http.graphql import GraphQLHandlers
 from tidegate.http.items import ItemHandlers
 from tidegate.http.mine import OwnHandlers
 from tidegate.http.request import Endpoint, Handler, RequestContext
@@ -28,9 +29,8 @@ def build_http(
     auth: AuthHandlers,
     structure: StructureHandlers,
     server: ServerHandlers,
-    more: Mapping[str, ASGIApp],
+    graphql: GraphQLHandlers,
 ) -> ASGIApp:
-    """`more` are applications of other layers by path, such as GraphQL."""
     paths: dict[str, Mapping[str, Handler]] = {
         **item_paths(context, database, items),
         **auth.paths(),
@@ -38,9 +38,9 @@ def build_http(
         **system_paths(context, database, items),
         **structure.paths(),
         **server.paths(),
+        **graphql.paths(),
     }
     routes = [Route(path, Endpoint(context, handlers)) for path, handlers in paths.items()]
-    routes += [Route(path, app) for path, app in more.items()]
     return ErrorEdge(Router(routes, default=route_not_found))
 
 

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from tidegate import __version__
 from tidegate.access.identity import Public
+from tidegate.access.rights import Rights
 from tidegate.clock import Clock
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
@@ -65,14 +66,16 @@ class ServerHandlers:
         return PlainTextResponse("pong")
 
     async def info(self, request: ApiRequest) -> Response:
+        return data_answer(await self.describe(await request.rights()))
+
+    async def describe(self, rights: Rights) -> dict[str, Any]:
         """The project for everybody, the limits for users, the version for administrators."""
-        rights = await request.rights()
         data: dict[str, Any] = {"project": await self._project()}
         if not isinstance(rights.identity, Public):
             data |= service_info(self._settings)
         if rights.admin:
             data["version"] = __version__
-        return data_answer(data)
+        return data
 
     async def health(self, request: ApiRequest) -> Response:
         """`ok`, `warn` or `error`; what it rests on for administrators.
