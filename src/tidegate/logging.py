@@ -71,7 +71,7 @@ def redact(text: str) -> str:
     """The text without tokens, passwords, cookies and password hashes."""
     for pattern, replacement in _REDACTIONS:
         text = pattern.sub(replacement, text)
-    return text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()  # no output takes half a pair
 
 
 def finish(record: logging.LogRecord) -> FinishedRecord:
@@ -86,7 +86,7 @@ def finish(record: logging.LogRecord) -> FinishedRecord:
     }
     for name, value in record.__dict__.items():
         if name not in _STANDARD_ATTRIBUTES:
-            finished[name] = _redact_value(name, value)
+            finished[redact(name)] = _redact_value(name, value)
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, _ = record.exc_info
         stack = redact(_FORMATTER.formatException(record.exc_info))
@@ -185,14 +185,18 @@ def _redact_value(name: str, value: Any) -> Any:
         case str():
             return redact(value)
         case Mapping():
-            return {str(key): _redact_value(str(key), member) for key, member in value.items()}
+            return {redact(str(key)): _redact_value(str(key), member) for key, member in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_redact_value("", member) for member in value]
-        case bool() | int() | float() | None:
+        case bool() | float() | None:
             return value
+        case int():
+            return value if value.bit_length() < _INTEGER_BITS else str(value)
         case _:
             return redact(str(value))
 
 
+_INTEGER_BITS = 64
+"""What JSON encoders take."""
 _HOSTNAME = socket.gethostname()
 _FORMATTER = logging.Formatter()

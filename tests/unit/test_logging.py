@@ -187,6 +187,19 @@ def test_secrets_in_extras_are_redacted() -> None:
     assert line["urls"] == ["/?access_token=***"]
 
 
+@pytest.mark.parametrize("style", ["raw", "pretty"])
+def test_what_no_encoder_takes_is_written_all_the_same(style: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    configure("info", style, stream)
+    LOG.info("half a pair: \ud800", extra={"\udfff": "\udfff", "large": 2**80, "rest": [1, -(2**80)]})
+    stream.seek(0)
+    (line,) = stream.read().splitlines()
+    assert "half a pair: ?" in line
+    if style == "raw":
+        written = json.loads(line)
+        assert (written["?"], written["large"], written["rest"]) == ("?", str(2**80), [1, str(-(2**80))])
+
+
 @given(st.text(alphabet=st.characters(categories=["L", "N"], max_codepoint=127), min_size=9, max_size=40), st.text())
 def test_token_in_a_url_never_survives(token: str, rest: str) -> None:
     noise = rest.replace(token, "")

@@ -26,7 +26,7 @@ class Account:
 
 
 def hash_token(token: str) -> str:
-    """SHA-256, by which static tokens are compared and remembered, so that none is kept in memory."""
+    """SHA-256, by which static tokens and sessions are remembered and told of, so that none is kept or sent."""
     return sha256(token.encode()).hexdigest()
 
 
@@ -38,10 +38,15 @@ class AccountReader:
         known = (users.c[name] for name in ("id", "role", "status", "tfa_secret", "token"))
         select = sa.select(*known, *ends).select_from(paths.source)
         self.paths = paths
+        self._select = select
+        self._id = users.c.id
         self.by_id = select.where(users.c.id == sa.bindparam("id"))
         """Takes the parameter `id`."""
         self.by_token = select.where(users.c.token == sa.bindparam("token"))
         """Takes the parameter `token`. Where the database does not regard case, others than its user may come too."""
+
+    def by_ids(self, users: Sequence[str]) -> sa.Select[Any]:
+        return self._select.where(self._id.in_(users))
 
     def account(self, row: Sequence[Any]) -> Account:
         user, role, status, tfa_secret, token, *ends = row

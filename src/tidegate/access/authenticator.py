@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import sqlalchemy as sa
@@ -193,8 +193,12 @@ class Authenticator:
         lifetime = self._settings.session_cookie_ttl if mode == "session" else self._settings.access_token_ttl
         now = self._clock.now()
         expires = int(now + lifetime)
-        identity = User(user, ip, float(expires), session if mode == "session" else None)
+        identity = User(user, ip, float(expires))
         rights = await self._directory.rights(identity)
-        claims = tokens.Claims(user, rights.role, rights.app, rights.admin, int(now), expires, identity.session)
+        in_token = session if mode == "session" else None
+        claims = tokens.Claims(user, rights.role, rights.app, rights.admin, int(now), expires, in_token)
         access_token = tokens.encode(claims, self._settings.secret)
+        # Who logs in over a socket hangs on the session, whatever the token says: its end is the socket's.
+        if in_token is not None or self._sessions.keeps_lines:
+            identity = replace(identity, session=session)
         return Login(identity, access_token, session, int(lifetime * 1000))

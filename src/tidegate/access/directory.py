@@ -130,6 +130,20 @@ class Directory:
             rights = member.rights[identity] = _members_rights(member, identity)
         return rights
 
+    async def read_ahead(self, identities: Sequence[Identity]) -> None:
+        """Have at hand what `rights` of them will ask for, by two statements. Raises SERVICE_UNAVAILABLE."""
+        users = [identity for identity in identities if isinstance(identity, User)]
+        await self.sessions.read_ahead({user.session for user in users if user.session is not None})
+        generation = self.generation
+        book = self._book or await self._load_book()
+        unknown = [user for user in dict.fromkeys(user.id for user in users) if not self._knows(user, book)]
+        if not unknown:
+            return
+        rows = await self._database.fetch(book.accounts.by_ids(unknown))
+        if book is self._book and generation == self.generation:
+            for row in rows:
+                self._remember(book.accounts.account(row), book)
+
     async def active_user(self, user: str) -> None:
         """Raises INVALID_CREDENTIALS unless the user is there and active; leaves the rights at hand."""
         member = self._members.get(user)
@@ -161,7 +175,8 @@ class Directory:
             elif change.collection == "directus_users":
                 self._forget_users([str(key).lower() for key in change.keys])
             elif change.collection == "directus_sessions":
-                self.sessions.forget(str(key) for key in change.keys)
+                # Ours are told of by their hashes; another program may name them.
+                self.sessions.forget(name for key in change.keys for name in (str(key), hash_token(str(key))))
                 self._advance()
 
     def forget(self) -> None:
@@ -196,11 +211,16 @@ class Directory:
     def _trusted(self, member: _Member) -> bool:
         return self._clock.monotonic() - member.read_at < TRUSTED_FOR
 
+    def _knows(self, user: str, book: _Book) -> bool:
+        """Whether what is remembered of the user holds under the book."""
+        member = self._members.get(user)
+        return member is not None and book.reads_as(member.book)
+
     async def _member(self, user: str) -> _Member:
         """Under the current book. Raises INVALID_CREDENTIALS where the user is not there."""
         book = self._book or await self._load_book()
         member = self._members.get(user)
-        if member is None or not book.reads_as(member.book):
+        if member is None or not self._knows(user, book):
             return await self._read(lambda book: book.by_id, {"id": user})
         if member.book is not book:
             member.book, member.rights = book, {}

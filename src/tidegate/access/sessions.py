@@ -23,6 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 from cachetools import TTLCache
 
+from tidegate.access.accounts import hash_token
 from tidegate.access.tokens import new_refresh_token
 from tidegate.clock import Clock, utc
 from tidegate.database.engine import Database, Transaction
@@ -44,7 +45,7 @@ _TOKEN = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TEXT_LENGTH = 255
 
 EndHandler = Callable[[Sequence[str]], None]
-"""Called with the tokens of sessions that this process has ended; must not block and must not raise."""
+"""Called with `hash_token` of the sessions that this process has ended; must not block and must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,28 @@ class Sessions:
         """Have `handler` told of sessions that are closed here, which other processes must hear of."""
         self._handlers.append(handler)
 
-    def forget(self, tokens: Iterable[str] | None = None) -> None:
-        """These sessions have changed, or any may have."""
+    def forget(self, hashes: Iterable[str] | None = None) -> None:
+        """These sessions (by `hash_token`) have changed, or any may have."""
         self._generation += 1
-        if tokens is None:
+        if hashes is None:
             self._remembered.clear()
         else:
-            for token in tokens:
-                self._remembered.pop(token, None)
+            for token_hash in hashes:
+                self._remembered.pop(token_hash, None)
+
+    @property
+    def keeps_lines(self) -> bool:
+        """Whether the row of a session that was replaced says by which one."""
+        return "next_token" in self._sessions.c
+
+    async def read_ahead(self, tokens: Iterable[str]) -> None:
+        """Have at hand what `holder` and `lives` will ask for, by one statement."""
+        unknown = [token for token in tokens if _TOKEN.fullmatch(token) and hash_token(token) not in self._remembered]
+        if unknown:
+            generation = self._generation
+            rows = await self._database.fetch(self._select().where(self._sessions.c.token.in_(unknown)))
+            if generation == self._generation:
+                self._remembered.update((hash_token(row.token), _session_of(row)) for row in rows)
 
     async def holder(self, token: str) -> str | None:
         """The user whose open session this is, or None."""
@@ -137,7 +152,7 @@ class Sessions:
         sessions = self._sessions
         async with self._database.transaction() as transaction:
             unused = [sessions.c.token == token, sessions.c.expires > _moment(now)]
-            if "next_token" in sessions.c:
+            if self.keeps_lines:
                 values = {"next_token": successor, "expires": _moment(now + GRACE if linger else now)}
                 unused.append(sessions.c.next_token.is_(None))
                 used = await transaction.execute(sa.update(sessions).where(*unused).values(values))
@@ -146,7 +161,7 @@ class Sessions:
             if used.rowcount != 1:
                 raise TidegateError("INVALID_CREDENTIALS")
             await self._insert(transaction, successor, user, lifetime, client)
-        self.forget([token])
+        self.forget([hash_token(token)])
         await self._sweep()
         return successor
 
@@ -163,35 +178,56 @@ class Sessions:
                 session = await self._read(transaction, step)  # locked: nobody lengthens the line meanwhile
                 step = None if session is None else session.next_token
             await transaction.execute(sa.delete(sessions).where(sessions.c.token.in_(line)))
-        self.forget(line)
+        ended = [hash_token(step) for step in line]
+        self.forget(ended)
         for handler in self._handlers:
-            handler(line)
+            handler(ended)
+
+    async def close_all(self, transaction: Transaction, users: Iterable[str], keep: str | None) -> list[str]:
+        """End the users' sessions within the transaction, but not `keep` nor what it has replaced.
+
+        Returns `hash_token` of each; they are to be forgotten, here and elsewhere, once the transaction is committed.
+        """
+        sessions = self._sessions
+        rows = await transaction.fetch(self._select().where(sessions.c.user.in_(list(users))).with_for_update())
+        kept: set[str | None] = set()
+        found: set[str | None] = {keep}
+        while found:
+            kept |= found
+            found = {row.token for row in rows if row.next_token in found - {None}} - kept
+        ended = [row.token for row in rows if row.token not in kept]
+        if ended:
+            await transaction.execute(sa.delete(sessions).where(sessions.c.token.in_(ended)))
+        return [hash_token(token) for token in ended]
 
     @property
     def _sessions(self) -> sa.Table:
         return self._database.tables["directus_sessions"]
 
     async def _session(self, token: str) -> Session | None:
-        session = self._remembered.get(token)
+        token_hash = hash_token(token)
+        session = self._remembered.get(token_hash)
         if session is None:
             generation = self._generation
             session = await self._read(self._database, token)
             if session is not None and generation == self._generation:
-                self._remembered[token] = session
+                self._remembered[token_hash] = session
         return session
+
+    def _select(self) -> sa.Select[Any]:
+        sessions = self._sessions
+        next_token: sa.ColumnElement[Any] = sessions.c.next_token if self.keeps_lines else sa.null()
+        return sa.select(sessions.c.token, sessions.c.user, sessions.c.expires, next_token.label("next_token"))
 
     async def _read(self, source: Database | Transaction, token: str) -> Session | None:
         """The row as it is; in a transaction it is locked too."""
         if not _TOKEN.fullmatch(token):
             return None
-        sessions = self._sessions
-        next_token: sa.ColumnElement[Any] = sessions.c.next_token if "next_token" in sessions.c else sa.null()
-        columns = (sessions.c.token, sessions.c.user, sessions.c.expires, next_token.label("next_token"))
-        select = sa.select(*columns).where(sessions.c.token == token)
+        select = self._select().where(self._sessions.c.token == token)
         rows = await source.fetch(select if isinstance(source, Database) else select.with_for_update())
         for row in rows:
             if row.token == token:  # some databases compare without regard to case
-                return Session(row.user, datetime.fromisoformat(row.expires).timestamp(), row.next_token)
+                return _session_of(row)
         return None
 
     async def _insert(self, transaction: Transaction, token: str, user: str, lifetime: float, client: Client) -> None:
@@ -220,6 +256,10 @@ class Sessions:
         with contextlib.suppress(TidegateError):
             async with self._database.transaction() as transaction:
                 await transaction.execute(sa.delete(sessions).where(sessions.c.expires < _moment(now - KEPT)))
+
+
+def _session_of(row: sa.Row[Any]) -> Session:
+    return Session(row.user, datetime.fromisoformat(row.expires).timestamp(), row.next_token)
 
 
 def _moment(seconds: float) -> str:

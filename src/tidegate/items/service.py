@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tidegate.access.identity import User
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.rights import Rights
+from tidegate.access.sessions import Sessions
 from tidegate.clock import Clock
-from tidegate.database.engine import Database
+from tidegate.database.engine import Database, Transaction
 from tidegate.errors import Conflict, Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Key
 from tidegate.items.feed import Feed, recorded
@@ -43,6 +45,7 @@ class Items:
         plans: Plans,
         hasher: PasswordHasher,
         clock: Clock,
+        sessions: Sessions,
         max_batch: int | None = None,
     ) -> None:
         self._database = database
@@ -50,6 +53,7 @@ class Items:
         self._plans = plans
         self._hasher = hasher
         self._clock = clock
+        self._sessions = sessions
         self._max_batch = max_batch
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -188,11 +192,29 @@ class Items:
                 async with recorded(self._database, self._feed) as (transaction, changes):
                     now = self._clock.now()
                     writer = Writer(self._database, transaction, rights, self._plans, self._hasher, now)
-                    return await work(writer, changes)
+                    result = await work(writer, changes)
+                    changes += await self._end_sessions(transaction, rights, changes)
+                    return result
             except Conflict:
                 if not remaining:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _end_sessions(
+        self, transaction: Transaction, rights: Rights, changes: Sequence[Change]
+    ) -> Sequence[Change]:
+        """Who gets a new password has to sign in again everywhere, but for the session that it was changed in."""
+        users = [
+            row["id"]
+            for change in changes
+            if change.collection == "directus_users" and change.action == "update" and "password" in change.payload
+            for row in change.after
+        ]
+        if not users:
+            return []
+        keep = rights.identity.session if isinstance(rights.identity, User) else None
+        ended = await self._sessions.close_all(transaction, users, keep)
+        return [Change("directus_sessions", "delete", tuple(ended))] if ended else []
 
     def _plan(self, rights: Rights, collection: str, query: Query) -> ReadPlan:
         return self._plans.bound(rights, collection, query, self._clock.now())

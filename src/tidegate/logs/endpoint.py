@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass
 
 from tidegate.access.directory import Directory
+from tidegate.access.identity import Identity
 from tidegate.access.sessions import Client
 from tidegate.clock import Clock
 from tidegate.errors import TidegateError
@@ -87,7 +88,7 @@ class LogsConnection:
         self._services = services
         self._socket = admission.socket
         self._client = admission.client
-        self._machine = LogsMachine(admission.auth, services.rules)
+        self._machine = LogsMachine(admission.auth, services.rules, services.clock.now())
         self._timer: asyncio.TimerHandle | None = None
         self._settle()
 
@@ -109,6 +110,10 @@ class LogsConnection:
         """The socket has closed. Nothing of the connection stays behind."""
         self._machine.hung_up(self._now())
         self._settle()
+
+    @property
+    def identity(self) -> Identity:
+        return self._machine.identity(self._now())
 
     async def revalidate(self) -> None:
         """Who cannot be shown to be an administrator still gets nothing more."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tidegate.access.identity import User
+from tidegate.access.identity import Identity, User
 from tidegate.errors import Forbidden, TidegateError
 from tidegate.logging import LEVELS
 from tidegate.logs import messages
@@ -17,6 +17,7 @@ from tidegate.logs.messages import Auth, Malformed, Message, Ping, Subscribe, Ui
 from tidegate.ratelimit.window import Window
 from tidegate.realtime.auth import AuthMachine, State
 from tidegate.realtime.auth import Effect as AuthEffect
+from tidegate.realtime.heartbeat import Beat, Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Hangup:
 Effect = Say | Verify | Hangup
 
 _HANGUP: Final = Hangup()
+_PING: Final = Say(messages.PING)
 _TOO_MANY: Final = Say(messages.error("server", TidegateError("REQUESTS_EXCEEDED")))
 _FAULTS: Final = {
     AuthEffect.FAIL: "AUTH_FAILED",
@@ -59,6 +61,8 @@ class Rules:
     """Messages that a client may send in one window; None for any number."""
     message_duration: float = 1.0
     """Seconds that a window lasts."""
+    heartbeat_period: float | None = None
+    """Seconds between pings of the server; None for no heartbeat."""
 
 
 def offered(lowest: str) -> Mapping[str, int]:
@@ -69,9 +73,9 @@ def offered(lowest: str) -> Mapping[str, int]:
 class LogsMachine:
     """A socket that has been accepted. `now` is always seconds since the Unix epoch."""
 
-    __slots__ = ("_auth", "_level", "_rules", "_uid", "_window")
+    __slots__ = ("_auth", "_heartbeat", "_level", "_rules", "_uid", "_window")
 
-    def __init__(self, auth: AuthMachine, rules: Rules) -> None:
+    def __init__(self, auth: AuthMachine, rules: Rules, now: float) -> None:
         """`auth` has left the state `OPENING`."""
         self._auth = auth
         self._rules = rules
@@ -79,6 +83,8 @@ class LogsMachine:
         self._uid: Uid = None
         """Of the authentication message whose credentials are being checked."""
         self._window = Window()
+        self._heartbeat = Heartbeat(rules.heartbeat_period)
+        self._start_heartbeat(now)
 
     @property
     def following(self) -> bool:
@@ -91,18 +97,23 @@ class LogsMachine:
 
     def user(self, now: float) -> User | None:
         """The administrator that the client is, if it is one at this moment."""
-        identity = self._auth.identity(now)
+        identity = self.identity(now)
         return identity if isinstance(identity, User) else None
+
+    def identity(self, now: float) -> Identity:
+        return self._auth.identity(now)
 
     def deadline(self) -> float | None:
         """When `on_time` is to be called next."""
-        return self._auth.deadline()
+        due = (self._auth.deadline(), None if self._auth.closed else self._heartbeat.deadline())
+        return min((moment for moment in due if moment is not None), default=None)
 
     def received(self, message: Message, now: float) -> list[Effect]:
         """The client sent a message."""
         effects = self._say_auth(self._auth.on_time(now))
         if self._auth.state is State.CLOSED:
             return effects
+        self._heartbeat.heard()
         if self._auth.state is not State.WAITING and not self._allows(now):
             return [*effects, _TOO_MANY]
         if isinstance(message, Auth):
@@ -116,7 +127,9 @@ class LogsMachine:
 
     def verified(self, user: User, refresh_token: str | None, now: float) -> list[Effect]:
         """The credentials are good, and an administrator's."""
-        return self._say_auth(self._auth.verified(user, now), self._uid, refresh_token)
+        effects = self._say_auth(self._auth.verified(user, now), self._uid, refresh_token)
+        self._start_heartbeat(now)
+        return effects
 
     def refused(self, now: float) -> list[Effect]:
         """The credentials are not good, or not an administrator's."""
@@ -126,7 +139,14 @@ class LogsMachine:
 
     def on_time(self, now: float) -> list[Effect]:
         """Settle what is due by now; early or needless calls do nothing."""
-        return self._say_auth(self._auth.on_time(now))
+        effects = self._say_auth(self._auth.on_time(now))
+        beat = None if self._auth.closed else self._heartbeat.on_time(now)
+        if beat is Beat.PING:
+            effects.append(_PING)
+        elif beat is Beat.GONE:
+            self.hung_up(now)
+            effects.append(_HANGUP)
+        return effects
 
     def revoked(self, now: float) -> list[Effect]:
         """The user is no longer good, or no longer an administrator."""
@@ -135,6 +155,11 @@ class LogsMachine:
     def hung_up(self, now: float) -> None:
         """The socket is closed, by either side."""
         self._auth.close(now)
+
+    def _start_heartbeat(self, now: float) -> None:
+        """Pings begin when the client is admitted: before that, an answer to one would fail the handshake."""
+        if self._auth.admitted:
+            self._heartbeat.start(now)
 
     def _allows(self, now: float) -> bool:
         points = self._rules.message_points

@@ -4,7 +4,7 @@ Parsing never raises: what cannot be understood becomes `Malformed`, which carri
 becomes `Unknown`.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from tidegate.errors import InvalidPayload, TidegateError
 from tidegate.realtime.encoding import encode_json
 from tidegate.realtime.verify import Credentials, Password, Refresh, Token
 
+PING: Final = b'{"type":"ping"}'
 Uid = str | int | float | None
 """What the client calls a message by; echoed in the answer."""
 

@@ -143,11 +143,7 @@ class LogStream:
                 self._send(record)
 
     def _send(self, record: FinishedRecord) -> None:
-        try:
-            line = b'{"type":"logs","data":' + _encoder.encode(_shown(record, self._style)) + self._end
-        except UnicodeEncodeError:  # text with half a surrogate pair, which no message can carry
-            self.dropped += 1
-            return
+        line = b'{"type":"logs","data":' + _encoder.encode(_shown(record, self._style)) + self._end
         if not self._messenger.alone:
             self._messenger.publish(CHANNEL, line)
         self._deliver(record["level"], line)

@@ -108,7 +108,7 @@ def read_environment(environ: Mapping[str, str], dotenv: Mapping[str, str] | Non
         if kept.is_file():
             given["SECRET"] = Given(_read_file("SECRET", kept, problems), str(kept))
     settings = _check(given, problems)
-    problems.extend(_missing(given, client))
+    problems.extend(_missing(given, client, settings))
     return Reading(given, tuple(problems), tuple(_look_alikes({*environ, *dotenv})), None if problems else settings)
 
 
@@ -165,7 +165,7 @@ def _check(given: Mapping[str, Given], problems: list[Problem]) -> Settings | No
     return None
 
 
-def _missing(given: Mapping[str, Given], client: str) -> Iterator[Problem]:
+def _missing(given: Mapping[str, Given], client: str, settings: Settings | None) -> Iterator[Problem]:
     """What one setting asks of another."""
     if client in ("pg", "postgres", "mysql"):
         if "SECRET" not in given:
@@ -177,11 +177,19 @@ def _missing(given: Mapping[str, Given], client: str) -> Iterator[Problem]:
                     yield Problem(name, sentence)
     if "ADMIN_EMAIL" not in given and "ADMIN_PASSWORD" in given:
         yield Problem("ADMIN_EMAIL", "ADMIN_EMAIL is not set: ADMIN_PASSWORD needs it.")
+    yield from _missing_redis(given, settings)
+
+
+def _missing_redis(given: Mapping[str, Given], settings: Settings | None) -> Iterator[Problem]:
+    counted_in_redis = "RATE_LIMITER_STORE" in given and given["RATE_LIMITER_STORE"].text == "redis"
+    if counted_in_redis and settings is not None and settings.redis_enabled is False:
+        yield Problem("REDIS_ENABLED", "REDIS_ENABLED is false: RATE_LIMITER_STORE=redis needs Redis.")
     if "REDIS" in given or "REDIS_HOST" in given:
         return
-    for name, text in (("REDIS_ENABLED", "true"), ("RATE_LIMITER_STORE", "redis")):
-        if name in given and given[name].text == text:
-            yield Problem("REDIS", f"REDIS is not set: it, or REDIS_HOST, is required with {name}={text}.")
+    if settings is not None and settings.redis_enabled:
+        yield Problem("REDIS", "REDIS is not set: it, or REDIS_HOST, is required with REDIS_ENABLED=true.")
+    if counted_in_redis:
+        yield Problem("REDIS", "REDIS is not set: it, or REDIS_HOST, is required with RATE_LIMITER_STORE=redis.")
 
 
 def _look_alikes(names: Iterable[str]) -> Iterator[str]:

@@ -127,7 +127,9 @@ class Settings(BaseModel):
         default_factory=lambda values: values["rate_limiter_duration"],
         description="How long that window is; as RATE_LIMITER_DURATION unless set.",
     )
-    rate_limiter_websockets_key_prefix: Text = _row("websocket", "Begins the keys under which messages are counted.")
+    rate_limiter_websockets_key_prefix: Text = _row(
+        "websocket", "Read for compatibility; without effect, as messages are counted by the socket itself."
+    )
     rate_limiter_global_enabled: Flag = _row(False, "Whether all requests together are limited.")
     rate_limiter_global_points: Count = _row(1000, "How many in one window.")
     rate_limiter_global_duration: Seconds = _row("1", "How long that window is.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tidegate.access.directory import Directory
-from tidegate.access.identity import Public, User
+from tidegate.access.identity import Identity, Public, User
 from tidegate.access.rights import Rights
 from tidegate.clock import Clock
 from tidegate.errors import Forbidden, TidegateError
@@ -114,9 +114,13 @@ class Connection:
         self._socket.close(code, reason)
         self.gone()
 
+    @property
+    def identity(self) -> Identity:
+        return self._machine.identity(self._now())
+
     async def revalidate(self) -> None:
         """Find out what the identity may do now."""
-        identity = self._machine.identity(self._now())
+        identity = self.identity
         generation = self._generation
         try:
             rights = await self._services.directory.rights(identity)

@@ -15,6 +15,7 @@ from tidegate.errors import TidegateError
 from tidegate.ratelimit.window import Window
 from tidegate.realtime.auth import AuthMachine, State
 from tidegate.realtime.auth import Effect as AuthEffect
+from tidegate.realtime.heartbeat import Beat, Heartbeat
 from tidegate.websocket import answers
 from tidegate.websocket.messages import Auth, Malformed, Message, Ping, Pong, Request, Uid, Unknown
 
@@ -78,7 +79,7 @@ class MessageMachine:
     The failure of a handshake carries no `uid`, any later one does, as recorded of the reference.
     """
 
-    __slots__ = ("_auth", "_beat", "_busy", "_heard", "_pending", "_rules", "_uid", "_window")
+    __slots__ = ("_auth", "_busy", "_heartbeat", "_pending", "_rules", "_uid", "_window")
 
     def __init__(self, auth: AuthMachine, rules: Rules, now: float) -> None:
         """`auth` has left the state `OPENING`."""
@@ -89,10 +90,7 @@ class MessageMachine:
         self._uid: Uid = None
         """Of the authentication message whose credentials are being checked."""
         self._window = Window() if rules.message_points is not None else None
-        self._beat: float | None = None
-        """When the next ping is due."""
-        self._heard = True
-        """Whether the client has sent anything since the last ping."""
+        self._heartbeat = Heartbeat(rules.heartbeat_period)
         self._start_heartbeat(now)
 
     @property
@@ -111,16 +109,17 @@ class MessageMachine:
     def deadline(self) -> float | None:
         """When `on_time` is to be called next."""
         auth = self._auth.deadline()
-        if self._beat is None or self.closed:
+        beat = self._heartbeat.deadline()
+        if beat is None or self.closed:
             return auth
-        return self._beat if auth is None else min(auth, self._beat)
+        return beat if auth is None else min(auth, beat)
 
     def received(self, message: Message, now: float) -> list[Effect]:
         """The client sent a message."""
         effects = self._say_auth(self._auth.on_time(now))
         if self.closed:
             return effects
-        self._heard = True
+        self._heartbeat.heard()
         if self._is_counted() and self._window is not None and self._rules.message_points is not None:
             verdict = self._window.hit(self._rules.message_points, self._rules.message_duration, now)
             if not verdict.allowed and not isinstance(message, Pong):
@@ -156,14 +155,13 @@ class MessageMachine:
     def on_time(self, now: float) -> list[Effect]:
         """Settle what is due by now; early or needless calls do nothing."""
         effects = self._say_auth(self._auth.on_time(now))
-        if self._beat is None or now < self._beat or self.closed:
-            return effects
-        if not self._heard:
+        beat = None if self.closed else self._heartbeat.on_time(now)
+        if beat is Beat.PING:
+            effects.append(Say(answers.PING))
+        elif beat is Beat.GONE:
             self.hung_up(now)
-            return [*effects, _HANGUP]
-        self._heard = False
-        self._beat = now + (self._rules.heartbeat_period or 0.0)
-        return [*effects, Say(answers.PING)]
+            effects.append(_HANGUP)
+        return effects
 
     def revoked(self, now: float) -> list[Effect]:
         """The user or session is no longer good."""
@@ -240,5 +238,5 @@ class MessageMachine:
 
     def _start_heartbeat(self, now: float) -> None:
         """Pings begin when the client is admitted: before that, an answer to one would fail the handshake."""
-        if self._beat is None and self._rules.heartbeat_period is not None and self._auth.admitted:
-            self._beat = now + self._rules.heartbeat_period
+        if self._auth.admitted:
+            self._heartbeat.start(now)

@@ -5,6 +5,7 @@ import base64
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.integration.access.project import PASSWORD, SETTINGS, START, Project,
 from tests.support.errors import error_code
 from tidegate.access import sessions as sessions_module
 from tidegate.access import tokens
+from tidegate.access.accounts import hash_token
 from tidegate.access.authenticator import Login, Mode
 from tidegate.access.identity import User
 from tidegate.access.passwords import PasswordHasher
@@ -84,7 +86,7 @@ async def test_login_opens_a_session_and_gives_tokens(project: Project) -> None:
 
     now = project.clock.now()
     assert login.expires_in == 900_000
-    assert login.user == User(user, "10.0.0.1", expires=START + 900)
+    assert login.user == User(user, "10.0.0.1", expires=START + 900, session=login.refresh_token)
     assert claims_of(login) == {
         "iss": "directus",
         "id": user,
@@ -110,7 +112,7 @@ async def test_login_opens_a_session_and_gives_tokens(project: Project) -> None:
     assert seconds(row["last_access"]) == START
     assert project.slept == [pytest.approx(SETTINGS.login_stall_time)]
     assert now == START + SETTINGS.login_stall_time
-    assert await project.authenticator.by_token(login.access_token, "10.0.0.1") == login.user
+    assert await project.authenticator.by_token(login.access_token, "10.0.0.1") == replace(login.user, session=None)
 
 
 @pytest.mark.parametrize("mode", ["json", "session"])
@@ -318,7 +320,9 @@ async def test_refresh_gives_new_tokens_once(project: Project) -> None:
     first = await project.login("member@example.com")
     project.clock.advance(600)
     second = await project.refresh(first.refresh_token)
-    assert second.user == User(user, "10.0.0.2", expires=float(int(project.clock.now()) + 900))
+    assert second.user == User(
+        user, "10.0.0.2", expires=float(int(project.clock.now()) + 900), session=second.refresh_token
+    )
     assert second.refresh_token != first.refresh_token
     assert second.expires_in == 900_000
     assert await project.authenticator.by_token(second.access_token, None)
@@ -382,7 +386,7 @@ async def test_copy_of_a_token_cuts_the_line(project: Project) -> None:
         await project.refresh(line[1])
     with error_code("INVALID_CREDENTIALS"):
         await project.refresh(line[3])
-    assert ended == line[1:]
+    assert ended == [hash_token(token) for token in line[1:]]
     assert project.directory.generation > generation
     assert await project.refresh(elsewhere.refresh_token), "another login of the same user goes on"
 
@@ -622,6 +626,45 @@ async def test_refreshed_session_goes_on_where_it_was_used_and_is_refused_anew(p
         await project.directory.rights(socket)
 
 
+# A new password.
+
+
+async def changed_password(project: Project, user: str, keep: str | None) -> list[str]:
+    async with project.database.transaction() as transaction:
+        ended = await project.directory.sessions.close_all(transaction, [user], keep)
+    project.directory.changed([Change("directus_sessions", "delete", tuple(ended))])
+    return ended
+
+
+async def test_new_password_ends_all_sessions_of_the_user_and_of_nobody_else(project: Project) -> None:
+    user = await project.user()
+    await project.user("other@example.com")
+    logins = [await project.login("member@example.com", mode) for mode in ("json", "cookie", "session")]
+    other = await project.login("other@example.com")
+    sockets = [login.user for login in logins]
+    for socket in sockets:
+        assert await project.directory.rights(socket)
+    assert sorted(await changed_password(project, user, None)) == sorted(
+        hash_token(login.refresh_token) for login in logins
+    )
+    for login, socket in zip(logins, sockets, strict=True):
+        with error_code("INVALID_CREDENTIALS"):
+            await project.directory.rights(socket)
+        with error_code("INVALID_CREDENTIALS"):
+            await project.refresh(login.refresh_token)
+    assert await project.refresh(other.refresh_token)
+
+
+async def test_new_password_keeps_the_session_that_it_was_changed_in_and_sockets_of_its_line(project: Project) -> None:
+    user = await project.user()
+    first = await project.login("member@example.com", "session")
+    second = await project.refresh(first.refresh_token, "session")
+    elsewhere = await project.login("member@example.com")
+    assert await changed_password(project, user, second.refresh_token) == [hash_token(elsewhere.refresh_token)]
+    assert await project.directory.rights(first.user)
+    assert await project.authenticator.by_token(second.access_token, None)
+
+
 # Logging out.
 
 
@@ -632,7 +675,7 @@ async def test_logout_ends_the_session(project: Project) -> None:
     project.directory.sessions.on_end(ended.extend)
     await project.authenticator.logout(login.refresh_token)
     await project.authenticator.logout(login.refresh_token)
-    assert ended == [login.refresh_token]
+    assert ended == [hash_token(login.refresh_token)]
     with error_code("INVALID_CREDENTIALS"):
         await project.refresh(login.refresh_token)
 

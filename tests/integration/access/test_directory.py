@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -575,3 +576,39 @@ async def test_roles_of_an_older_database_are_read_as_policies(sqlite_project: P
     assert (await rights(users[admin], HERE)).admin
     nobody = await project.directory.rights(Public())
     assert (nobody.may("notes", "read"), nobody.may("messages", "read")) == (False, True)
+
+
+async def test_many_users_and_sessions_are_read_ahead_by_two_statements(project: Project) -> None:
+    role = await project.role("Member")
+    await project.policy("member", role=role)
+    addresses = [f"m{number}@example.com" for number in range(5)]
+    for address in addresses:
+        await project.user(address, role=role)
+    sockets = [(await project.login(address)).user for address in addresses]
+    nobody = User(str(uuid4()), session="x" * 64)
+    project.renew()
+    await project.directory.rights(Public())
+    project.statements.clear()
+    await project.directory.read_ahead([*sockets, nobody, Public()])
+    assert len(project.statements) == 2
+    assert [(await project.directory.rights(socket)).role for socket in sockets] == [role] * 5
+    assert len(project.statements) == 2
+    with error_code("INVALID_CREDENTIALS"):
+        await project.directory.rights(nobody)
+
+
+async def test_what_was_read_ahead_before_a_change_is_not_kept(sqlite_project: Project) -> None:
+    project = sqlite_project
+    user = await project.user("m@example.com")
+    project.renew()
+    directory = project.directory
+    await directory.rights(Public())
+    change = await project.set("users", user, status="suspended")
+    reading = asyncio.ensure_future(directory.read_ahead([User(user)]))
+    await asyncio.sleep(0)
+    directory.changed([change])
+    await reading
+    project.statements.clear()
+    with error_code("INVALID_CREDENTIALS"):
+        await directory.rights(User(user))
+    assert project.statements

@@ -77,7 +77,7 @@ async def logs(
         admin = await project.user("admin@example.com", token=ADMIN_TOKEN)
         await project.add("access", user=admin, policy=policy)
         await project.user("member@example.com", token=MEMBER_TOKEN)
-        connections = Connections(lambda: project.directory.generation)
+        connections = Connections(project.directory)
         services = Services(
             Administrators(Verifier(project.authenticator, project.directory)),
             project.directory,

@@ -9,6 +9,7 @@ from typing import Any
 from tests.support.schemas import ADMIN, NOW, filled_database
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.rights import Rights
+from tidegate.access.sessions import Sessions
 from tidegate.clock import ManualClock
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
@@ -132,7 +133,7 @@ class World:
         self.feed = Feed()
         self.plans = Plans(database, Limits())
         self.hasher = PasswordHasher()
-        self.items = Items(database, self.feed, self.plans, self.hasher, self.clock)
+        self.items = Items(database, self.feed, self.plans, self.hasher, self.clock, Sessions(database, self.clock))
         self.reader = Steered(database)
         self.registry = Registry()
         self.pauses: list[float] = []

@@ -69,3 +69,15 @@ async def test_throttle_counts_all_together() -> None:
     client = Client(ManualClock(), per_address=5, together=2)
     statuses = [(await client.get(address))[0] for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")]
     assert statuses == [200, 200, 429]
+
+
+async def test_address_over_its_budget_uses_up_nothing_of_everybodys() -> None:
+    client = Client(ManualClock(), per_address=2, together=5)
+    flood = [(await client.get("192.0.2.1"))[0] for _ in range(20)]
+    assert flood == [200] * 2 + [429] * 18
+    assert [(await client.get("192.0.2.2"))[0] for _ in range(2)] == [200, 200]
+
+
+async def test_budget_that_is_told_is_the_clients_own() -> None:
+    client = Client(ManualClock(), per_address=3, together=2)
+    assert [(await client.get())[1]["ratelimit-limit"] for _ in range(3)] == ["3", "3", "2"]

@@ -26,21 +26,40 @@ def waiting(rules: Rules = RULES) -> LogsMachine:
     """In mode `handshake`, just accepted."""
     auth = AuthMachine(Mode.HANDSHAKE, TIMEOUT)
     auth.anonymous(NOW)
-    return LogsMachine(auth, rules)
+    return LogsMachine(auth, rules, NOW)
 
 
 def anonymous(rules: Rules = RULES) -> LogsMachine:
     """In mode `public`, just accepted."""
     auth = AuthMachine(Mode.PUBLIC, TIMEOUT)
     auth.anonymous(NOW)
-    return LogsMachine(auth, rules)
+    return LogsMachine(auth, rules, NOW)
 
 
 def admitted(mode: Mode = Mode.HANDSHAKE, expires: float | None = None, rules: Rules = RULES) -> LogsMachine:
     """Opened with an administrator's token in the URL."""
     auth = AuthMachine(mode, TIMEOUT)
     auth.verified(admin(expires), NOW)
-    return LogsMachine(auth, rules)
+    return LogsMachine(auth, rules, NOW)
+
+
+def test_client_that_answers_no_ping_is_closed() -> None:
+    machine = admitted(rules=Rules(offered("info"), heartbeat_period=30.0))
+    assert machine.deadline() == NOW + 30
+    assert machine.on_time(NOW + 29) == []
+    assert said(machine.on_time(NOW + 30)) == [{"type": "ping"}]
+    assert machine.received(parse('{"type":"pong"}'), NOW + 31) == []
+    assert said(machine.on_time(NOW + 60)) == [{"type": "ping"}]
+    assert machine.on_time(NOW + 90) == [Hangup()]
+    assert machine.deadline() is None
+
+
+def test_client_that_is_not_admitted_yet_is_not_pinged() -> None:
+    machine = waiting(Rules(offered("info"), heartbeat_period=1.0))
+    assert machine.deadline() == NOW + TIMEOUT
+    machine.received(Auth(access_token="t"), NOW + 1)
+    machine.verified(admin(), None, NOW + 2)
+    assert machine.deadline() == NOW + 3
 
 
 def said(effects: list[Effect]) -> list[Any]:
@@ -228,7 +247,7 @@ class Life:
             self.good_until = float("inf")
         else:
             self.auth.anonymous(NOW)
-        self.machine = LogsMachine(self.auth, RULES)
+        self.machine = LogsMachine(self.auth, RULES, NOW)
 
     def authenticate(self, user: User | None) -> None:
         """With an administrator's credentials, or (None) with others."""

@@ -1,8 +1,11 @@
 """Revalidation rounds: every connection, and again when rights change meanwhile."""
 
 import asyncio
+from collections.abc import Sequence
 
-from tidegate.realtime.connections import Connections
+from tidegate.access.identity import Identity, Public
+from tidegate.errors import TidegateError
+from tidegate.realtime.connections import BATCH, Connections
 
 
 class Probe:
@@ -13,6 +16,7 @@ class Probe:
         self.closes: list[tuple[int, str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.identity = Public()
 
     async def revalidate(self) -> None:
         await self.gate.wait()
@@ -23,7 +27,17 @@ class Probe:
 
 
 class Rights:
-    generation = 0
+    """A directory that counts."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.read: list[list[Identity]] = []
+        self.away = False
+
+    async def read_ahead(self, identities: Sequence[Identity]) -> None:
+        self.read.append(list(identities))
+        if self.away:
+            raise TidegateError("SERVICE_UNAVAILABLE")
 
 
 async def settled() -> None:
@@ -33,7 +47,7 @@ async def settled() -> None:
 
 async def test_connections_are_revalidated_once_per_change() -> None:
     rights, probes = Rights(), [Probe() for _ in range(3)]
-    connections = Connections(lambda: rights.generation)
+    connections = Connections(rights)
     for probe in probes:
         connections.add(probe)
     connections.remove(probes[2])
@@ -49,7 +63,7 @@ async def test_connections_are_revalidated_once_per_change() -> None:
 
 async def test_change_during_a_round_leads_to_another_round() -> None:
     rights, probe = Rights(), Probe()
-    connections = Connections(lambda: rights.generation)
+    connections = Connections(rights)
     connections.add(probe)
     probe.gate.clear()
     rights.generation += 1
@@ -62,9 +76,22 @@ async def test_change_during_a_round_leads_to_another_round() -> None:
     assert probe.revalidated == 2
 
 
+async def test_batch_is_read_ahead_and_looked_at_even_if_that_fails() -> None:
+    rights, probes = Rights(), [Probe() for _ in range(BATCH + 1)]
+    connections = Connections(rights)
+    for probe in probes:
+        connections.add(probe)
+    rights.away = True
+    rights.generation += 1
+    connections.rights_changed()
+    await settled()
+    assert [len(read) for read in rights.read] == [BATCH, 1]
+    assert {probe.revalidated for probe in probes} == {1}
+
+
 async def test_stopping_ends_the_round_and_closing_reaches_everybody() -> None:
     rights, probe = Rights(), Probe()
-    connections = Connections(lambda: rights.generation)
+    connections = Connections(rights)
     connections.add(probe)
     probe.gate.clear()
     rights.generation += 1

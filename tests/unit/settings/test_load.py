@@ -53,6 +53,10 @@ def test_inherited_value_is_not_blamed_for_a_wrong_one() -> None:
         ({**SECRET, "ADMIN_PASSWORD": "pw"}, "ADMIN_EMAIL"),
         ({**SECRET, "REDIS_ENABLED": "true"}, "REDIS"),
         ({**SECRET, "RATE_LIMITER_STORE": "redis"}, "REDIS"),
+        (
+            {**SECRET, "RATE_LIMITER_STORE": "redis", "REDIS": "redis://cache", "REDIS_ENABLED": "false"},
+            "REDIS_ENABLED",
+        ),
         ({**SECRET, "MESSENGER_STORE": "redis"}, "REDIS"),
         ({**SECRET, "MESSENGER_STORE": "nats"}, "MESSENGER_STORE"),
     ],
