@@ -220,12 +220,20 @@ class _Server(Connections):
         """A server enforces everything all the time."""
 
     async def write(self, work: Callable[[], T]) -> T:
-        async with asyncio.timeout(STATEMENT_SECONDS):
-            return await greenlet_spawn(work)
+        return await self.read(work)
 
     async def read(self, work: Callable[[], T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
         async with asyncio.timeout(STATEMENT_SECONDS):
-            return await greenlet_spawn(work)
+            before = task.cancelling()
+            try:
+                return await greenlet_spawn(work)
+            finally:
+                # Drivers may lose a cancellation: asyncmy raises an error of its own instead, and `asyncio.wait_for`,
+                # by which it connects, returns before Python 3.12 when both end at once.
+                if task.cancelling() > before:
+                    raise asyncio.CancelledError
 
 
 class _Postgresql(_Server):
@@ -286,6 +294,17 @@ class _Mysql(_Server):
 
         dbapi: Any = self.reader.dialect.loaded_dbapi
         self.driver_errors = (dbapi.driver.errors.MySQLError,)
+
+        self._interface_error: type[Exception] = dbapi.InterfaceError
+        for engine in (self.writer, self.reader):
+            sa.event.listen(engine, "handle_error", self._on_error)
+
+    def _on_error(self, context: sa.engine.ExceptionContext) -> None:
+        """asyncmy closes its connection with a number that SQLAlchemy does not take for the loss of one."""
+        error = context.original_exception
+        if isinstance(error, self._interface_error) and error.args[:1] == (0,):
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
 
     def begin_structure(self, connection: sa.Connection) -> None:
         connection.begin()

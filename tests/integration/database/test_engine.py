@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from tests.support.ddl import run_ddl
 from tests.support.schemas import settings_of
-from tidegate.database.connections import WRITERS
+from tidegate.database import connections
+from tidegate.database.connections import READERS, WRITERS
 from tidegate.database.engine import Database, DatabaseSettings, create_database
 from tidegate.database.functions import move_counter
 from tidegate.errors import Conflict, TidegateError
@@ -309,6 +310,61 @@ async def test_connection_that_breaks_before_the_commit_is_unavailable(
     assert lost.value.code == "SERVICE_UNAVAILABLE"
     assert not isinstance(lost.value, Conflict)
     assert await counts(database) == [0]
+
+
+@SERVERS
+async def test_database_that_does_not_answer_is_unavailable_until_it_does(
+    database: Database, counters: sa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang = sa.func.pg_sleep(30) if database.capabilities.dialect == "postgresql" else sa.func.sleep(30)
+    read = database.prepare(sa.select(counters.c.id, sa.cast(hang, sa.String)))
+    monkeypatch.setattr(connections, "STATEMENT_SECONDS", 0.1)
+    for number in range(2):
+        with pytest.raises(TidegateError) as hung:
+            await (database.fetch_prepared(read, {}) if number else database.fetch(sa.select(hang)))
+        assert hung.value.code == "SERVICE_UNAVAILABLE"
+    monkeypatch.undo()
+    assert await counts(database) == [0]
+
+
+@SERVERS
+async def test_cancelled_read_ends_at_once_and_leaves_no_connection_half_read(
+    database: Database, counters: sa.Table
+) -> None:
+    hang = sa.func.pg_sleep(30) if database.capabilities.dialect == "postgresql" else sa.func.sleep(30)
+    read = database.prepare(sa.select(counters.c.id, sa.cast(hang, sa.String)))
+    for _ in range(READERS + 1):
+        for number in range(2):
+            task = asyncio.ensure_future(
+                database.fetch_prepared(read, {}) if number else database.fetch(sa.select(hang))
+            )
+            await counts(database)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    assert await asyncio.gather(*(counts(database) for _ in range(READERS + 1))) == [[0]] * (READERS + 1)
+
+
+@SERVERS
+async def test_transaction_that_gets_no_connection_is_unavailable(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITERS", 1)
+    monkeypatch.setattr(connections, "POOL_WAIT_SECONDS", 0.05)
+    database = create_database(settings_of(database_url))
+    await database.start()
+
+    async def write() -> None:
+        async with database.transaction() as transaction:
+            await transaction.fetch(sa.text("SELECT 1"))
+
+    async with database.transaction() as transaction:
+        await transaction.fetch(sa.text("SELECT 1"))
+        with pytest.raises(TidegateError) as crowded:
+            await write()
+    assert crowded.value.code == "SERVICE_UNAVAILABLE"
+    await write()
+    await database.stop()
 
 
 @pytest.mark.parametrize("client", ["pg", "mysql"])
