@@ -12,7 +12,7 @@ from tidegate.http.answers import data_answer, method_not_allowed, no_content
 from tidegate.http.payloads import as_keys, as_object, as_objects
 from tidegate.http.request import ApiRequest, Handler
 from tidegate.items.changes import Key
-from tidegate.items.service import Items
+from tidegate.items.service import Items, Written
 from tidegate.query.model import Limits, Query
 from tidegate.query.parse import parse_query
 
@@ -65,8 +65,8 @@ class ItemHandlers:
         if isinstance(body, list):
             keys = await self._items.create(rights, collection, as_objects(body))
             return await self._read_back(rights, collection, keys, query)
-        keys = await self._items.create(rights, collection, [as_object(body)])
-        return await self._read_back_one(rights, collection, keys[0], query)
+        written = await self._items.create_one(rights, collection, as_object(body))
+        return await self._read_written(rights, collection, written, query)
 
     async def update(self, request: ApiRequest) -> Response:
         """An array of items with their keys; `keys` or `query` with `data`; or the body of a singleton."""
@@ -109,8 +109,8 @@ class ItemHandlers:
         body = as_object(await request.payload())
         rights, collection, query = await request.rights(), self._collection(request), request.query()
         key = request.path_params["key"]
-        await self._items.update(rights, collection, [key], body)
-        return await self._read_back_one(rights, collection, key, query)
+        written = await self._items.update_one(rights, collection, key, body)
+        return await self._read_written(rights, collection, written, query)
 
     async def delete_one(self, request: ApiRequest) -> Response:
         rights = await request.rights()
@@ -154,9 +154,9 @@ class ItemHandlers:
         except Forbidden:
             return no_content()
 
-    async def _read_back_one(self, rights: Rights, collection: str, key: Key, query: Query) -> Response:
+    async def _read_written(self, rights: Rights, collection: str, written: Written, query: Query) -> Response:
         try:
-            return data_answer(await self._items.read_one(rights, collection, key, query))
+            return data_answer(await self._items.read_written(rights, collection, written, query))
         except Forbidden:
             return no_content()
 

@@ -6,9 +6,10 @@ whoever asked for it goes away, so that what is in the database has always been 
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tidegate.access.identity import User
 from tidegate.access.passwords import PasswordHasher
@@ -17,12 +18,13 @@ from tidegate.access.sessions import Sessions
 from tidegate.clock import Clock
 from tidegate.database.engine import Database, Transaction
 from tidegate.errors import Conflict, Forbidden, InvalidPayload, TidegateError
-from tidegate.items.changes import Change, Key
+from tidegate.items.changes import Change, Image, Key
 from tidegate.items.feed import Feed, recorded
 from tidegate.items.payload import Payload
 from tidegate.items.plans import Plans
 from tidegate.items.read import read_meta, read_plan
 from tidegate.items.write import Writer
+from tidegate.query.evaluate import projector, row_predicate
 from tidegate.query.model import Query
 from tidegate.query.plan import ReadPlan
 from tidegate.schema import Collection
@@ -31,8 +33,19 @@ from tidegate.schema.values import parse
 Result = TypeVar("Result")
 Item = dict[str, Any]
 
-ATTEMPTS = 3
+
+class Written(NamedTuple):
+    """One item as a write left it."""
+
+    key: Key
+    image: Image | None
+    """None where the write changed nothing."""
+
+
+ATTEMPTS = 5
 """How often a write is tried that the database gave up for the sake of another (deadlock, serialization failure)."""
+PAUSE = 0.02
+"""Seconds, on average, before the second attempt; more before each further one, and never the same for two writes."""
 
 
 class Items:
@@ -89,6 +102,16 @@ class Items:
             and rights.may_field(collection, "read", field.name)
         }
 
+    async def read_written(self, rights: Rights, collection: str, written: Written, query: Query) -> Item:
+        """What `query` shows of the item just written, from its image where that tells. Raises Forbidden."""
+        plan = self._plan(rights, collection, query)
+        visible, project = row_predicate(plan.condition), projector(plan)
+        if written.image is None or visible is None or project is None:
+            return await self.read_one(rights, collection, written.key, query)
+        if not visible(written.image):
+            raise Forbidden
+        return project(written.image)
+
     async def meta(self, rights: Rights, collection: str, query: Query) -> dict[str, int]:
         """`total_count` and `filter_count`, as far as `query.meta` asks for them."""
         return await read_meta(self._database, self._plan(rights, collection, query))
@@ -104,6 +127,26 @@ class Items:
                 keys.append(key)
                 changes += made
             return keys
+
+        return await self._write(rights, work)
+
+    async def create_one(self, rights: Rights, collection: str, row: Payload) -> Written:
+        """As `create`, for one item."""
+
+        async def work(writer: Writer, changes: list[Change]) -> Written:
+            key, made = await writer.create(collection, row)
+            changes += made
+            return Written(key, made[0].after[0])
+
+        return await self._write(rights, work)
+
+    async def update_one(self, rights: Rights, collection: str, key: Key, data: Payload) -> Written:
+        """As `update`, for one item."""
+
+        async def work(writer: Writer, changes: list[Change]) -> Written:
+            made = await writer.update(collection, [key], data)
+            changes += made
+            return Written(key, made[0].after[0] if made else None)
 
         return await self._write(rights, work)
 
@@ -126,6 +169,7 @@ class Items:
             raise InvalidPayload(f'Every item has to name its primary key "{key_name}"')
 
         async def work(writer: Writer, changes: list[Change]) -> list[Key]:
+            await writer.lock(collection, [row[key_name] for row in rows])
             for row in rows:
                 data = {name: value for name, value in row.items() if name != key_name}
                 changes += await writer.update(collection, [row[key_name]], data)
@@ -187,7 +231,7 @@ class Items:
         return await asyncio.shield(task)
 
     async def _attempts(self, rights: Rights, work: Callable[[Writer, list[Change]], Awaitable[Result]]) -> Result:
-        for remaining in reversed(range(ATTEMPTS)):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with recorded(self._database, self._feed) as (transaction, changes):
                     now = self._clock.now()
@@ -196,8 +240,9 @@ class Items:
                     changes += await self._end_sessions(transaction, rights, changes)
                     return result
             except Conflict:
-                if not remaining:
+                if attempt == ATTEMPTS:
                     raise
+                await asyncio.sleep(random.uniform(0, 2 * PAUSE * attempt))  # noqa: S311 - no secret
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _end_sessions(

@@ -105,6 +105,15 @@ class Writer:
         )
         return [Change(name, "delete", tuple(keys), before=self._shown(collection, before))]
 
+    async def lock(self, name: str, keys: Sequence[Key]) -> None:
+        """Lock the rows that are there, in the order of their keys, so that two batches do not wait for each other."""
+        if self._capabilities.for_update:
+            collection = self._collection(name, depth=0)
+            key_column = self._tables[name].c[collection.primary_key]
+            wanted = [_parse_key(collection, key) for key in keys]
+            statement = sa.select(key_column).where(key_column.in_(wanted)).order_by(key_column).with_for_update()
+            await self._transaction.fetch(statement)
+
     async def first_key(self, name: str) -> Key | None:
         """The key of the first row, whoever may see it: where a singleton is."""
         key_column = self._tables[name].c[self._schema.collections[name].primary_key]

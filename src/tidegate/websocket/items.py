@@ -8,6 +8,7 @@ from tidegate.database.engine import Database
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Key
 from tidegate.items.service import Items as ItemsService
+from tidegate.items.service import Written
 from tidegate.query.model import Limits, Query
 from tidegate.query.parse import parse_query
 from tidegate.websocket import answers
@@ -68,7 +69,7 @@ class _Work:
         rights = await self._somebody.rights()
         if isinstance(data, list):
             return await self._read_back(await self._items.create(rights, self._collection, data)), None
-        return await self._read_back_one((await self._items.create(rights, self._collection, [data]))[0]), None
+        return await self._read_written(await self._items.create_one(rights, self._collection, data)), None
 
     async def update(self) -> tuple[Any, Any]:
         message, data = self._message, self._data("update")
@@ -76,8 +77,9 @@ class _Work:
         if isinstance(data, list):
             return await self._read_back(await self._items.update_batch(rights, self._collection, data)), None
         if message.id is not None:
-            await self._items.update(rights, self._collection, [message.id], data)
-            return await self._read_back_one(message.id), None
+            return await self._read_written(
+                await self._items.update_one(rights, self._collection, message.id, data)
+            ), None
         if message.ids is not None:
             return await self._read_back(await self._items.update(rights, self._collection, message.ids, data)), None
         if self._singleton:
@@ -125,9 +127,13 @@ class _Work:
         except Forbidden:
             return []
 
-    async def _read_back_one(self, key: Key) -> dict[str, Any] | None:
-        found = await self._read_back([key])
-        return found[0] if found else None
+    async def _read_written(self, written: Written) -> dict[str, Any] | None:
+        try:
+            return await self._somebody.read(
+                lambda rights: self._items.read_written(rights, self._collection, written, self._query)
+            )
+        except Forbidden:
+            return None
 
     async def _read_back_singleton(self) -> dict[str, Any] | None:
         try:
