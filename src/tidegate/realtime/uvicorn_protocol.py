@@ -5,18 +5,21 @@ scope's extensions that writes the frame to the transport in one call. Everythin
 """
 
 import struct
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from tidegate.realtime.socket import EXTENSION, GOING_AWAY, NORMAL_CLOSURE, TRY_AGAIN_LATER, Outboxes
 
 _TEXT: Final = 0x81
 """First byte of an unfragmented text frame (RFC 6455 section 5.2)."""
+_UNREADABLE_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _MARK: Final = 65_536
 """Bytes from which a transport says that it is not writable."""
 
@@ -33,8 +36,32 @@ def text_frame(text: bytes, tail: bytes = b"") -> bytes:
     return b"".join((head, text, tail))
 
 
+def _is_utf8(fragments: Sequence[bytes]) -> bool:
+    try:
+        b"".join(fragments).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class UvicornProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket connection with a direct way out."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            # The request cannot be read (a header above the limit, for one); uvicorn would leave the sender waiting.
+            self.transport.write(_UNREADABLE_REQUEST)
+            self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(self.frames):
+            # uvicorn would write a stack to the log, which anybody could fill so.
+            self.frames = []
+            self.conn.send_close(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
