@@ -57,8 +57,6 @@ class Feed:
                 for handler in self._handlers:
                     handler(ready)
 
-
-
     async def caught_up(self) -> None:
         """Wait until the changes of every transaction that has its ticket by now have been handed over.
 

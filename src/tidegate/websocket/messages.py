@@ -41,7 +41,7 @@ class Items(msgspec.Struct, frozen=True, tag="items"):
     id: Key | None = None
     ids: list[Key] | None = None
     data: dict[str, Any] | list[dict[str, Any]] | None = None
-    query: Any = None
+    query: dict[str, Any] | None = None
     uid: Uid = None
 
 
@@ -49,7 +49,7 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
     collection: str
     event: Literal["create", "update", "delete"] | None = None
     item: Key | None = None
-    query: Any = None
+    query: dict[str, Any] | None = None
     uid: Uid = None
 
 

@@ -97,6 +97,8 @@ def test_parse_understands(frame: str | bytes, message: Message) -> None:
         ('{"type":"items","action":"read","collection":"a","ids":[null]}', "items", None, r"\$.ids\[0\]"),
         ('{"type":"items","action":"create","collection":"a","data":"x"}', "items", None, r"\$.data"),
         ('{"type":"items","action":"create","collection":"a","data":[1]}', "items", None, r"\$.data\[0\]"),
+        ('{"type":"items","action":"read","collection":"a","query":[1]}', "items", None, r"\$.query"),
+        ('{"type":"subscribe","collection":"a","query":"*"}', "subscribe", None, r"\$.query"),
         ('{"type":"subscribe","uid":"h"}', "subscribe", "h", "collection"),
         ('{"type":"subscribe","collection":"a","event":"explode","uid":"s"}', "subscribe", "s", r"\$.event"),
         ('{"type":"subscribe","collection":"a","item":[1]}', "subscribe", None, r"\$.item"),
