@@ -263,11 +263,19 @@ _SQLITE_UNAVAILABLE = (
     "SQLITE_READONLY",
 )
 """First parts of names."""
+_SQLITE_MESSAGES: Mapping[str, str] = {
+    "parser stack overflow": "INVALID_QUERY",
+    "Expression tree is too large": "INVALID_QUERY",
+    "integer overflow": "VALUE_OUT_OF_RANGE",
+}
+"""First parts of messages, for errors that have no name of their own."""
 _SQLITE_COLUMN = re.compile(r"failed: (?P<table>[^.]+)\.(?P<column>[^,]+)$")
 
 
 def _sqlite(name: str, message: str) -> Fault:
     code = _SQLITE_NAMES.get(name)
+    if code is None:
+        code = next((code for start, code in _SQLITE_MESSAGES.items() if message.startswith(start)), None)
     if code is None:
         return Fault("SERVICE_UNAVAILABLE") if name.startswith(_SQLITE_UNAVAILABLE) else _UNKNOWN
     about = _SQLITE_COLUMN.search(message)

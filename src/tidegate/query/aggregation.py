@@ -16,6 +16,8 @@ _TIMES: Final = frozenset({FieldType.DATE, FieldType.TIME, FieldType.DATE_TIME, 
 _DISTINCT: Final = _NUMBERS | _TEXTS | _TIMES | {FieldType.BOOLEAN, FieldType.UUID}
 _COUNTABLE: Final = frozenset(FieldType) - {FieldType.ALIAS}
 
+_MAX_COLUMNS: Final = 500
+"""Well below what any engine takes in one statement."""
 _APPLIES: Mapping[Function, frozenset[FieldType]] = {
     "count": _COUNTABLE,
     "countDistinct": _DISTINCT,
@@ -35,6 +37,8 @@ def aggregation(sight: Sight, visibility: Visibility, query: Query, path: Path) 
         return None
     groups = {name: _group(sight, visibility, query, name, path) for name in query.group}
     measures = tuple(dict.fromkeys(_measures(sight, visibility, query, path)))
+    if len(groups) + len(measures) > _MAX_COLUMNS:
+        raise InvalidQuery("The query aggregates too much")
     positions: dict[str, int] = {}
     for position, (name, group) in enumerate(groups.items()):
         positions[name] = positions[group.key] = position

@@ -4,15 +4,17 @@ Texts are compared and put in order code point by code point, whatever a column'
 tables, never from a request; values are always bound.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import operators
 
 from tidegate.database.capabilities import Capabilities
 from tidegate.database.functions import by_code_point, date_part, json_length
 from tidegate.database.types import EngineType
+from tidegate.errors import InvalidQuery
 from tidegate.query.condition import (
     And,
     Column,
@@ -32,7 +34,7 @@ from tidegate.query.condition import (
     Variable,
     put_in,
 )
-from tidegate.query.operators import PATTERNS
+from tidegate.query.operators import MAX_PATTERN, PATTERNS
 from tidegate.schema import Field, FieldType, RelationKind
 
 Tables = Mapping[str, sa.Table]
@@ -40,6 +42,11 @@ Expression = sa.ColumnElement[Any]
 Convert = Callable[[Any], Any]
 
 _ESCAPE = "/"
+_LONGEST_CHAIN = 8
+_SPARE_BINDS = 6_000
+"""Bound values that a statement keeps for the keys it is run with, and for what is not counted."""
+_FUNCTION_BINDS = 4
+"""Values that a function of a date brings along on SQLite."""
 _TEXTS = frozenset({FieldType.STRING, FieldType.TEXT, FieldType.CSV, FieldType.HASH})
 _PATTERN_FORMS: Mapping[Operator, str] = {
     Operator.CONTAINS: "%{}%",
@@ -66,11 +73,15 @@ class Parameter:
 
 
 class Expressions:
-    """Builds the expressions of one statement; `parameters` are what it needs when it is run."""
+    """Builds the expressions of one statement; `parameters` are what it needs when it is run.
+
+    Raises `InvalidQuery` when there are more values than the engine takes.
+    """
 
     def __init__(self, tables: Tables, capabilities: Capabilities) -> None:
         self._tables = tables
         self._capabilities = capabilities
+        self._binds_left = capabilities.max_binds - _SPARE_BINDS
         self.parameters: list[Parameter] = []
 
     def condition(self, condition: Condition, row: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -79,9 +90,9 @@ class Expressions:
             case Constant(value):
                 return sa.true() if value else sa.false()
             case And(parts):
-                return sa.and_(*(self.condition(part, row) for part in parts))
+                return _chain(sa.and_, [self.condition(part, row) for part in parts])
             case Or(parts):
-                return sa.or_(*(self.condition(part, row) for part in parts))
+                return _chain(sa.or_, [self.condition(part, row) for part in parts])
             case Comparison():
                 return self._comparison(condition, row)
             case Relational(link=link, quantifier=quantifier, condition=inner):
@@ -95,6 +106,7 @@ class Expressions:
             case Column(field=field, guard=guard):
                 return self._guarded(row.c[field.name], guard, row)
             case Part(part=part, column=Column(field=field, guard=guard)):
+                self._count_binds(_FUNCTION_BINDS)
                 return self._guarded(date_part(part, row.c[field.name], self._capabilities), guard, row)
             case Length(column=Column(field=field, guard=guard)):
                 return self._guarded(json_length(row.c[field.name], self._capabilities), guard, row)
@@ -194,6 +206,11 @@ class Expressions:
         found = value.like(pattern, escape=_ESCAPE)
         return sa.not_(found) if comparison.negated else found
 
+    def _count_binds(self, number: int) -> None:
+        self._binds_left -= number
+        if self._binds_left < 0:
+            raise InvalidQuery("The query compares too many values")
+
     def _bind(
         self,
         value: Value,
@@ -203,12 +220,25 @@ class Expressions:
         expanding: bool = False,
     ) -> sa.BindParameter[Any]:
         parts = value if isinstance(value, tuple) else (value,)
+        self._count_binds(len(parts))
         if any(isinstance(part, Variable) for part in parts):
             parameter = Parameter(f"variable_{len(self.parameters)}", value, convert)
             self.parameters.append(parameter)
             return sa.bindparam(parameter.name, type_=type_, expanding=expanding)
         literal = value if convert is None else convert(value)
         return sa.bindparam(None, literal, type_=type_, unique=True, expanding=expanding)
+
+
+def _chain(
+    join: Callable[..., sa.ColumnElement[bool]], parts: Sequence[sa.ColumnElement[bool]]
+) -> sa.ColumnElement[bool]:
+    """`a AND b AND …`, in halves where it is long: SQLite takes expressions no more than 1,000 levels deep."""
+    if len(parts) <= _LONGEST_CHAIN:
+        return join(*parts)
+    middle = len(parts) // 2
+    halves = (_chain(join, parts[:middle]), _chain(join, parts[middle:]))
+    # Parentheses alone SQLAlchemy would take away again.
+    return join(*(sa.type_coerce(half.self_group(against=operators.eq), sa.Boolean) for half in halves))
 
 
 def _is_text(field: Field | None) -> bool:
@@ -234,8 +264,8 @@ _TESTS: Mapping[Operator, Callable[[Expression, sa.BindParameter[Any]], sa.Colum
 
 
 def _like(form: str, text: str | None) -> str | None:
-    """The pattern of LIKE for a text that is meant as it stands."""
-    if text is None:
+    """The pattern of LIKE for a text that is meant as it stands; None, which matches nothing, where it is too long."""
+    if text is None or len(text) > MAX_PATTERN:
         return None
     for sign in (_ESCAPE, "%", "_"):
         text = text.replace(sign, _ESCAPE + sign)

@@ -52,6 +52,9 @@ OPERATORS: Final[Mapping[str, tuple[Operator, bool]]] = {
 MAX_PATTERN: Final = 5_000
 """Characters that a text is searched for: SQLite takes patterns of 50,000 bytes."""
 
+_LARGEST_REAL: Final = (2 - 2**-23) * 2.0**127
+"""PostgreSQL compares a `real` with values of its own 32 bits only."""
+
 _TRUTH: Mapping[object, bool] = {True: True, "true": True, "1": True, False: False, "false": False, "0": False}
 
 
@@ -89,7 +92,10 @@ def canonical(field: Field | None, value: Any) -> Any:
         return values.operand(_WHOLE_NUMBER, value)
     if field.type is FieldType.CSV:
         return ",".join(values.operand(field, value))
-    return values.operand(field, value)
+    found = values.operand(field, value)
+    if field.database_type == "real" and abs(found) > _LARGEST_REAL:
+        raise InvalidPayload(f'The value for field "{field.name}" is out of range')
+    return found
 
 
 def convert(variable: Variable, value: Any) -> Any:

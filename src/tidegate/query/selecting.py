@@ -7,7 +7,7 @@ from typing import Final
 
 from tidegate.errors import Forbidden, InvalidQuery
 from tidegate.query.aggregation import aggregation
-from tidegate.query.condition import Column, Condition, all_of
+from tidegate.query.condition import Column, Condition, Operand, all_of
 from tidegate.query.filters import resolve_filter
 from tidegate.query.model import Limits, Query
 from tidegate.query.operands import Reference, operand, ordered_operand, parse_reference, split_path
@@ -17,6 +17,8 @@ from tidegate.query.sight import Path, Sight, Visibility
 from tidegate.schema import Field, RelationKind, RelationView
 
 _NOTHING_DEEP: Final = Query()
+_RELATION_COST: Final = 20
+"""How many fields a relation counts for, as it takes a statement of its own."""
 _LARGEST_OFFSET: Final = 2**53
 
 
@@ -66,8 +68,8 @@ class Selector:
 
     def _rows(self, place: _Place, wanted: Iterable[_Wanted], sort_field: str | None) -> Selection:
         """Any number of rows in order: the root's, or those of a relation to many."""
-        query = place.query
-        limit = self._limit(query)
+        query, limit = place.query, self._limit(place.query)
+        self._count_outputs(_RELATION_COST)
         offset = query.offset if query.page is None else (query.page - 1) * (limit or 0)
         grouped = aggregation(self._sight, place.visibility, query, place.path)
         return Selection(
@@ -82,6 +84,7 @@ class Selector:
 
     def _row(self, place: _Place, wanted: Iterable[_Wanted]) -> Selection:
         """The one row that a key leads to."""
+        self._count_outputs(_RELATION_COST)
         outputs = tuple(self._outputs(place, wanted))
         key = place.visibility.collection.key_field
         return Selection(key, outputs, self._condition(place), order=(), limit=None, offset=0)
@@ -104,19 +107,18 @@ class Selector:
     def _order(self, place: _Place, sort_field: str | None) -> tuple[Order, ...]:
         """As asked, else by the sort field; rows that are equal in this by their keys."""
         collection, alias = place.visibility.collection, place.query.alias_by_name
-        order: list[Order] = []
+        order: dict[Operand, Order] = {}
         for text in place.query.sort:
             name = text.removeprefix("-")
             steps = split_path(alias.get(name, name))
-            found = ordered_operand(self._sight, place.visibility, steps, place.path)
-            order.append(Order(*found, descending=text.startswith("-")))
-        if not order and sort_field is not None and sort_field in collection.fields:
-            field = collection.fields[sort_field]
-            order.append(Order(Column(field), field))
-        key = collection.key_field
-        if not any(each.operand == Column(key) for each in order):
-            order.append(Order(Column(key), key))
-        return tuple(order)
+            found, field = ordered_operand(self._sight, place.visibility, steps, place.path)
+            order.setdefault(found, Order(found, field, descending=text.startswith("-")))
+        last = [sort_field, collection.primary_key] if not order else [collection.primary_key]
+        for each in last:
+            if each is not None and each in collection.fields:
+                column = Column(collection.fields[each])
+                order.setdefault(column, Order(column, column.field))
+        return tuple(order.values())
 
     def _outputs(self, place: _Place, wanted: Iterable[_Wanted]) -> Iterator[Output]:
         for key, entry in self._entries(place, wanted).items():
@@ -147,11 +149,14 @@ class Selector:
 
     def _entry(self, entries: dict[str, _Entry], key: str, reference: Reference) -> _Entry:
         if key not in entries:
-            self._outputs_left -= 1
-            if self._outputs_left < 0:
-                raise InvalidQuery("The query asks for too many fields")
+            self._count_outputs(1)
             entries[key] = _Entry(reference)
         return entries[key]
+
+    def _count_outputs(self, number: int) -> None:
+        self._outputs_left -= number
+        if self._outputs_left < 0:
+            raise InvalidQuery("The query asks for too many fields")
 
     def _all_names(self, visibility: Visibility) -> list[str]:
         """What `*` stands for: everything but the alias fields that are only there to be looked at."""

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.schemas import ADMIN, MEMBER_RIGHTS, NO_AUTHORS_RIGHTS, SENIOR_RIGHTS, run
+from tests.support.schemas import ADMIN, MEMBER_RIGHTS, NO_AUTHORS_RIGHTS, SENIOR_RIGHTS, rights_with, rule, run
 from tidegate.access.rights import Rights
 from tidegate.database.engine import Database
+from tidegate.errors import InvalidQuery, TidegateError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -261,3 +262,69 @@ async def test_what_cannot_be_seen_decides_nothing(
 ) -> None:
     found = await run(database, rights, collection, {"fields": ["id"], **query})
     assert [row["id"] for row in found] == ids
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ({"filter": {"_or": [{"id": {"_eq": number}} for number in range(3_000)]}}, [1, 2, 3, 4, 5]),
+        ({"filter": {"_and": [{"id": {"_neq": number}} for number in range(3, 3_000)]}}, [1, 2]),
+        ({"filter": {"id": {"_in": list(range(2, 9_000))}}}, [2, 3, 4, 5]),
+        ({"filter": {"title": {"_nin": [str(number) for number in range(9_000)]}}}, [1, 2, 3, 4, 5]),
+        ({"filter": {"price": {"_lt": "9" * 900}}}, [1, 2]),
+        ({"filter": {"price": {"_gt": "0." + "0" * 900 + "1"}}}, [1, 2]),
+        ({"filter": {"rating": {"_lt": 1e300}}}, [1, 2]),
+        ({"filter": {"body": {"_contains": "\U0001f600" * 5_000}}}, []),
+        ({"sort": ["title", "-title"] * 2_000, "filter": {"id": {"_lt": 3}}}, [1, 2]),
+        ({"offset": 10**15 - 1}, []),
+        ({"limit": 10**14, "page": 10**14}, []),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+async def test_large_query_is_answered(database: Database, query: dict[str, Any], ids: list[int]) -> None:
+    found = await run(database, ADMIN, "articles", {"fields": ["id"], **query})
+    assert [row["id"] for row in found] == ids
+
+
+def nested(depth: int) -> dict[str, Any]:
+    condition: dict[str, Any] = {"views": {"_gte": 0}}
+    for level in range(depth):
+        condition = {"_or" if level % 2 else "_and": [{"id": {"_lt": 100}}, condition]}
+    return condition
+
+
+def related(depth: int) -> dict[str, Any]:
+    condition: dict[str, Any] = {"id": {"_nnull": True}}
+    for level in range(depth):
+        condition = {"author" if (depth - level) % 2 else "articles": condition}
+    return condition
+
+
+@pytest.mark.parametrize("condition", [nested(46), related(10)], ids=["nested", "related"])
+async def test_filter_that_is_too_deep_for_the_engine_is_an_invalid_query(
+    database: Database, condition: dict[str, Any]
+) -> None:
+    query = {"fields": ["id"], "filter": condition}
+    if database.capabilities.dialect == "sqlite":
+        with pytest.raises(TidegateError) as refused:
+            await run(database, ADMIN, "articles", query)
+        assert refused.value.code == "INVALID_QUERY"
+    else:
+        assert len(await run(database, ADMIN, "articles", query)) >= 4
+
+
+async def test_values_that_guards_multiply_are_counted(database: Database) -> None:
+    rules = [rule({"title": {"_in": [str(number) for number in range(50)]}}), rule(fields=["id"])]
+    condition = {"_or": [{"status": {"_eq": str(number)}} for number in range(1_500)]}
+    with pytest.raises(InvalidQuery, match="compares too many values"):
+        await run(database, rights_with({"articles": rules}), "articles", {"filter": condition, "fields": ["id"]})
+
+
+async def test_aggregates_beyond_what_any_engine_takes_are_refused(database: Database) -> None:
+    alias = {f"a{number}": "title" for number in range(600)}
+    with pytest.raises(InvalidQuery, match="aggregates too much"):
+        await run(database, ADMIN, "articles", {"alias": alias, "groupBy": list(alias)})
+    with pytest.raises(InvalidQuery, match="too many fields"):
+        await run(
+            database, ADMIN, "articles", {"alias": dict.fromkeys(alias, "author"), "fields": [f"{a}.id" for a in alias]}
+        )

@@ -9,7 +9,7 @@ from tidegate.errors import InvalidQuery
 from tidegate.query.condition import NO_ROW, Column, Comparison, Condition, Constant, Operator, Variable
 from tidegate.query.model import Check
 from tidegate.query.operators import OPERATORS, comparison, convert
-from tidegate.schema import FieldType
+from tidegate.schema import Field, FieldType
 
 FIELDS = build_schema().collections["articles"].fields
 PEOPLE = build_schema().collections["people"].fields
@@ -121,6 +121,14 @@ def test_value_becomes_canonical(name: str, check: Check, condition: Condition |
             comparison(Column(FIELDS[name]), FIELDS[name], check)
     else:
         assert comparison(Column(FIELDS[name]), FIELDS[name], check) == condition
+
+
+@pytest.mark.parametrize("value", [3.5e38, -1e300, "1e39"])
+def test_value_beyond_32_bits_is_refused_for_a_real(value: Any) -> None:
+    field = Field("t", "f", FieldType.FLOAT, database_type="real")
+    with pytest.raises(InvalidQuery, match='The value for field "f" is out of range'):
+        comparison(Column(field), field, Check("_lt", value))
+    assert comparison(Column(field), field, Check("_lt", 3.4e38)) == Comparison(Column(field), Operator.LT, 3.4e38)
 
 
 @pytest.mark.parametrize(
