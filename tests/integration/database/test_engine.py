@@ -222,6 +222,19 @@ async def test_reads_go_on_while_a_transaction_is_open(database: Database, count
         assert all(tuple(row[0]) == (1, 0) for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("database_url", "alone"),
+    [("postgresql", "SELECT now() = statement_timestamp()"), ("mariadb", "SELECT @@in_transaction = 0")],
+    indirect=["database_url"],
+)
+async def test_reads_outside_transactions_send_no_begin(database: Database, alone: str) -> None:
+    for _ in range(3):
+        assert (await database.fetch(sa.text(alone)))[0][0]
+    async with database.transaction() as transaction:
+        await transaction.fetch(sa.text("SELECT 1"))
+        assert not (await transaction.fetch(sa.text(alone)))[0][0]
+
+
 async def test_reload_counts_versions_and_tells_handlers(database: Database, counters: sa.Table) -> None:
     heard = []
     database.on_schema(lambda schema: heard.append(schema.version))
