@@ -1,9 +1,9 @@
 """A project as Directus leaves it in a database, made with plain SQL and without any code of Tidegate.
 
 The system tables are those of `system-tables.json`; their types are spelled as each engine has them there: on SQLite
-moments are whole milliseconds and booleans numbers, on MariaDB a uuid is `char(36)` and a boolean `tinyint(1)`. Version 10
-has no policies, its roles hold `admin_access` and permissions belong to roles; version 12 has tables and columns that
-the description does not know.
+moments are whole milliseconds and booleans numbers, on MariaDB a uuid is `char(36)` and a boolean `tinyint(1)`. Version
+10 has no policies, its roles hold `admin_access` and permissions belong to roles; version 12 has tables and columns
+that the description does not know.
 """
 
 import contextlib
@@ -209,7 +209,7 @@ def _accounts(version: Version) -> dict[str, list[Row]]:
     roles: list[dict[str, Any]] = [{"id": ADMIN_ROLE, "name": "Administrator"}, {"id": EDITOR_ROLE, "name": "Editor"}]
     permission = {"collection": "articles", "permissions": {"status": {"_eq": "published"}}, "fields": "*"}
     owner = {"role": EDITOR_ROLE} if version == "10" else {"policy": EDITOR_POLICY}
-    permissions = [
+    permissions: list[Row] = [
         {**permission, **owner, "action": "read"},
         {**permission, **owner, "action": "create", "permissions": None, "presets": {"status": "published"}},
     ]
@@ -226,7 +226,7 @@ def _accounts(version: Version) -> dict[str, list[Row]]:
         binding = {"id": "165bc2b8-68f4-463d-9089-26567ab3c2f4", "role": EDITOR_ROLE, "policy": EDITOR_POLICY}
         rows["directus_policies"] = [*first["directus_policies"], policy]
         rows["directus_access"] = [*first["directus_access"], binding]
-    rows["directus_permissions"] = [*permissions]
+    rows["directus_permissions"] = permissions
     password = _HASHER.hash(PASSWORD)
     rows["directus_users"] = [{**user, "password": password, "status": "active"} for user in users]
     expires = datetime(2037, 1, 1, tzinfo=UTC)

@@ -112,6 +112,19 @@ def settings(
 
 
 @app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what the settings and the database hold, and what of it is not supported; writes nothing.
+
+    Ends with exit code 1 where something will not work as the project says, else with 0.
+    """
+    from tidegate.cli.doctor import doctor as run
+
+    run(as_json=json)
+
+
+@app.command()
 def listen(
     collection: Annotated[str, typer.Argument(help="The collection to follow.")],
     url: Annotated[str, typer.Option(help="The server.", envvar="TIDEGATE_URL")] = LOCAL_URL,

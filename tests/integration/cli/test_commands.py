@@ -31,7 +31,7 @@ def said(completed: subprocess.CompletedProcess[str]) -> str:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     help_text = said(tidegate("--help", folder=tmp_path))
-    for command in ("start", "bootstrap", "users", "settings", "listen", "demo"):
+    for command in ("start", "bootstrap", "users", "settings", "doctor", "listen", "demo"):
         assert f"\n  {command} " in help_text
     assert "│" not in help_text
 
