@@ -3,6 +3,7 @@
 Where that cannot be promised, the answer is None and the database has to be asked. Images hold API values, which tell
 less than columns do: a `dateTime` has no fractions of a second, a `csv` not its exact text, a PostgreSQL `real` not all
 of its bits. Letters without regard to case are the engine's affair. What related rows say is not in an image at all.
+A boolean is taken to be stored as 0 or 1 and a UUID in lower case, as everything is that was written through the API.
 """
 
 import operator

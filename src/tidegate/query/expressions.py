@@ -1,7 +1,8 @@
 """From conditions and operands to SQLAlchemy expressions with the same meaning on every engine.
 
-Texts are compared and put in order code point by code point, whatever a column's collation. Names come from the
-tables, never from a request; values are always bound.
+Texts are compared and put in order code point by code point, whatever a column's collation; "without regard to case"
+is what the engine's `lower` makes of it (on SQLite, of ASCII letters only). Names come from the tables, never from a
+request; values are always bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence

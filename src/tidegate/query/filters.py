@@ -53,6 +53,8 @@ def _under(sight: Sight, key: str, part: Filter, visibility: Visibility, path: P
         return _tests(sight, key, part, visibility, path)
     field = visibility.field(reference.field, path)
     view = sight.relation(field)
+    if reference.collection is not None and (view is None or view.kind is not RelationKind.A2O):
+        raise Forbidden.field(key, field.collection, ".".join(path))
     if view is None or (view.kind is RelationKind.A2O and reference.collection is None):
         return _tests(sight, key, part, visibility, path)
     if view.kind is RelationKind.O2M:
@@ -69,7 +71,7 @@ def _under(sight: Sight, key: str, part: Filter, visibility: Visibility, path: P
 
 def _tests(sight: Sight, key: str, part: Filter, visibility: Visibility, path: Path) -> Condition:
     """What stands under a plain field or a function: operators, however combined."""
-    found, field = operand(sight, visibility, parse_reference(key)._replace(collection=None), path)
+    found, field = operand(sight, visibility, parse_reference(key), path)
 
     def resolve(inner: Filter) -> Condition:
         match inner:
@@ -115,6 +117,8 @@ def _quantified(part: Filter) -> bool:
 def _one(part: Filter, link: Link, resolve: Resolve) -> Condition:
     """What stands under a relation to one row: operators on the key itself, and filters on the row."""
     match part:
+        case Check() if link.kind is RelationKind.A2O:
+            return resolve(Under(link.far.name, part))
         case Check():
             return comparison(link.near, link.near.field, part)
         case AllOf(parts):

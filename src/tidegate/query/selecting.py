@@ -169,13 +169,15 @@ class Selector:
         if entry.reference.function is not None:
             return Value(key, operand(self._sight, visibility, entry.reference, path)[0], as_text=True)
         view = self._sight.relation(source)
+        if entry.reference.collection is not None and (view is None or view.kind is not RelationKind.A2O):
+            raise Forbidden.field(f"{source.name}:{entry.reference.collection}", source.collection, ".".join(path))
         if view is None:
             for each in entry.below:
                 if not each.lenient:
                     raise Forbidden.field(each.steps[0], source.collection, ".".join((*path, source.name)))
-            return (
-                None if source.alias else Value(key, visibility.column(source.name, path), concealed=source.concealed)
-            )
+            if source.alias:
+                return None
+            return Value(key, visibility.column(source.name, path), concealed=source.concealed)
         related: Output | None
         if view.kind is RelationKind.A2O:
             related = self._any_row(place, key, source, view, entry.below)

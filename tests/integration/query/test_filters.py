@@ -168,6 +168,8 @@ async def test_filter_finds_articles(database: Database, condition: dict[str, An
         ({"blocks": {"item:labels": {"color": {"_null": True}}}}, [1, 2, 3]),
         ({"blocks": {"_none": {"item:articles": {"id": {"_nnull": True}}}}}, [3]),
         ({"blocks": {"item": {"_eq": "404"}}}, [2]),
+        ({"blocks": {"item:articles": {"_eq": "4"}}}, [2]),
+        ({"blocks": {"item:articles": {"_eq": "1"}}}, []),
         ({"parent": {"parent": {"name": {"_eq": "home"}}}}, [3]),
         ({"children": {"children": {"id": {"_eq": 3}}}}, [1]),
         ({"count(children)": {"_eq": 0}}, [3]),

@@ -51,6 +51,8 @@ NOT_THERE = [
     ({"fields": ["id", "nope"]}, "nope", "notes", "root"),
     ({"fields": ["year(secret)"]}, "secret", "notes", "root"),
     ({"fields": ["title.text"]}, "text", "notes", '"title"'),
+    ({"fields": ["title:notes"]}, "title:notes", "notes", "root"),
+    ({"filter": {"title:notes": {"_eq": 1}}}, "title:notes", "notes", "root"),
     ({"filter": {"title": {"text": {"_eq": 1}}}}, "text", "notes", '"title"'),
     ({"alias": {"a": "secret"}, "fields": ["a"]}, "secret", "notes", "root"),
     ({"filter": {"secret": {"_eq": "s1"}}}, "secret", "notes", "root"),
