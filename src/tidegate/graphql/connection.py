@@ -24,6 +24,7 @@ from tidegate.graphql.resolvers import Context
 from tidegate.query.model import Limits
 from tidegate.realtime.dispatch import Dispatcher
 from tidegate.realtime.gate import Admission
+from tidegate.realtime.socket import CHANGES_MISSED, SERVICE_RESTART
 from tidegate.realtime.subscription import Subscription
 from tidegate.realtime.verify import Token, Verifier
 
@@ -110,6 +111,11 @@ class Connection:
     def close(self, code: int, reason: str = "") -> None:
         self._socket.close(code, reason)
         self.gone()
+
+    def changes_missed(self) -> None:
+        """Have the client connect again, which is how one of this protocol learns that there is a gap."""
+        if any(operation.subscription is not None for operation in self._operations.values()):
+            self.close(SERVICE_RESTART, CHANGES_MISSED)
 
     @property
     def identity(self) -> Identity:

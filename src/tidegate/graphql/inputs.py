@@ -168,7 +168,9 @@ class Inputs:
     def _written_fields(self, collection: Collection, action: Action) -> dict[str, GraphQLInputField]:
         fields: dict[str, GraphQLInputField] = {}
         for field in collection.fields.values():
-            if sayable(field.name) and self._rights.may_field(collection.name, action, field.name):
+            # The rows of a batch are named by their keys, whether or not these may be changed.
+            naming = field.primary_key and action == "update"
+            if sayable(field.name) and (naming or self._rights.may_field(collection.name, action, field.name)):
                 kind = self._written_type(collection, field, action)
                 if kind is not None:
                     fields[field.name] = GraphQLInputField(kind)

@@ -189,7 +189,9 @@ def test_binary_frame_closes() -> None:
 def test_ping_is_answered_with_its_payload_also_before_the_handshake() -> None:
     machine = opened(Mode.HANDSHAKE)
     assert said(machine.received(message(type="ping"), NOW)) == [{"type": "pong"}]
-    assert said(machine.received(message(type="ping", payload={"x": 1}), NOW)) == [{"type": "pong", "payload": {"x": 1}}]
+    assert said(machine.received(message(type="ping", payload={"x": 1}), NOW)) == [
+        {"type": "pong", "payload": {"x": 1}}
+    ]
     assert machine.received(message(type="pong"), NOW) == []
 
 
@@ -235,40 +237,64 @@ MESSAGES = st.sampled_from(
 )
 
 
+class Life:
+    """A machine with its shell's part of the work, checked at every step."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.machine = opened(mode, User("member") if mode is Mode.STRICT else None)
+        self.now = NOW
+        self.checking = self.acknowledged = False
+        self.running: set[str] = set()
+
+    def take(self, step: Message | str) -> None:
+        was_closed = self.machine.closed
+        effects = self._effects(step)
+        assert not (was_closed and effects)
+        for effect in effects:
+            self._perform(effect)
+        assert len(self.running) <= RULES.operation_limit
+
+    def _effects(self, step: Message | str) -> list[Effect]:
+        if step in ("good", "bad"):
+            if not self.checking:
+                return []
+            self.checking = False
+            if step == "good":
+                return self.machine.verified(User("member"), self.now)
+            return self.machine.refused(self.now)
+        if step == "revoked":
+            return self.machine.revoked(self.now)
+        if step == "later":
+            self.now += 1
+            return self.machine.on_time(self.now)
+        if step == "ended":
+            if self.running:
+                self.machine.finished(self.running.pop())
+            return []
+        assert not isinstance(step, str)
+        return [] if self.checking else self.machine.received(step, self.now)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Verify():
+                self.checking = True
+            case Say(text) if json.loads(text) == ACK:
+                self.acknowledged = True
+            case Run(asked):
+                assert self.acknowledged
+                assert asked.id not in self.running
+                self.running.add(asked.id)
+            case Stop(name):
+                self.running.remove(name)
+            case Hangup():
+                assert self.machine.closed
+                self.running.clear()
+
+
 @given(
     st.sampled_from(Mode), st.lists(st.one_of(MESSAGES, st.sampled_from(["good", "bad", "revoked", "later", "ended"])))
 )
-def test_nothing_runs_without_acknowledgement_nor_after_the_end(mode: Mode, life: list[Message | str]) -> None:
-    now, running = NOW, set[str]()
-    machine = opened(mode, User("member") if mode is Mode.STRICT else None)
-    checking = acknowledged = False
-    for step in life:
-        was_closed = machine.closed
-        effects: list[Effect] = []
-        if isinstance(step, str):
-            if step in ("good", "bad") and checking:
-                effects = machine.verified(User("member"), now) if step == "good" else machine.refused(now)
-                checking = False
-            elif step == "revoked":
-                effects = machine.revoked(now)
-            elif step == "later":
-                now += 1
-                effects = machine.on_time(now)
-            elif step == "ended" and running:
-                machine.finished(running.pop())
-        elif not checking:
-            effects = machine.received(step, now)
-        assert not (was_closed and effects)
-        for effect in effects:
-            checking = checking or isinstance(effect, Verify)
-            acknowledged = acknowledged or effect == Say(b'{"type":"connection_ack"}')
-            if isinstance(effect, Run):
-                assert acknowledged
-                assert effect.message.id not in running
-                running.add(effect.message.id)
-            elif isinstance(effect, Stop):
-                running.remove(effect.id)
-            elif isinstance(effect, Hangup):
-                assert machine.closed
-                running.clear()
-        assert len(running) <= RULES.operation_limit
+def test_nothing_runs_without_acknowledgement_nor_after_the_end(mode: Mode, steps: list[Message | str]) -> None:
+    life = Life(mode)
+    for step in steps:
+        life.take(step)
