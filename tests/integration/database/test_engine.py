@@ -222,17 +222,20 @@ async def test_reads_go_on_while_a_transaction_is_open(database: Database, count
         assert all(tuple(row[0]) == (1, 0) for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("database_url", "alone"),
-    [("postgresql", "SELECT now() = statement_timestamp()"), ("mariadb", "SELECT @@in_transaction = 0")],
-    indirect=["database_url"],
-)
-async def test_reads_outside_transactions_send_no_begin(database: Database, alone: str) -> None:
-    for _ in range(3):
-        assert (await database.fetch(sa.text(alone)))[0][0]
-    async with database.transaction() as transaction:
-        await transaction.fetch(sa.text("SELECT 1"))
-        assert not (await transaction.fetch(sa.text(alone)))[0][0]
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_reads_outside_transactions_send_one_statement_each_to_mysql(database: Database) -> None:
+    sent = sa.text("SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'")
+    first, second, third = [int((await database.fetch(sent))[0][0]) for _ in range(3)]
+    assert (second - first, third - second) == (1, 1)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_reads_outside_transactions_send_no_begin_or_rollback_to_postgresql(
+    database: Database, killer: Database
+) -> None:
+    await database.fetch(sa.text("SELECT 'the last one'"))
+    last = sa.text("SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+    assert [row[0] for row in await killer.fetch(last)] == ["SELECT 'the last one'"]
 
 
 async def test_reload_counts_versions_and_tells_handlers(database: Database, counters: sa.Table) -> None:
