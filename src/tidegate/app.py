@@ -153,6 +153,7 @@ class Running:
     structure: Structure
     directory: Directory
     subscriptions: Registry
+    connections: Connections
     bootstrapped: bool
     """Whether the database was empty."""
 
@@ -246,7 +247,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         sockets = Router(socket_routes(settings, door, rest, graphql, logs, connections), default=socket_not_found)
         stack.callback(connections.close_all, GOING_AWAY)
 
-        yield Running(cors(http, settings), sockets, items, feed, structure, directory, subscriptions, bootstrapped)
+        yield Running(
+            cors(http, settings), sockets, items, feed, structure, directory, subscriptions, connections, bootstrapped
+        )
 
 
 def relay_changes(
@@ -273,7 +276,7 @@ def relay_changes(
 
     def changes_missed() -> None:
         directory.forget()
-        connections.rights_changed()
+        connections.changes_missed()
 
     feed.subscribe(changed)
     ChangeRelay(messenger, feed, changed)

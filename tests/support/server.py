@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def server_environment(variables: Mapping[str, str]) -> dict[str, str]:
 class ServerProcess:
     """A started server; `folder` is its working directory and holds its log."""
 
-    def __init__(self, variables: Mapping[str, str], folder: Path, port: int) -> None:
+    def __init__(self, variables: Mapping[str, str], folder: Path, port: int, arguments: Sequence[str] = ()) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.websocket_url = f"ws://127.0.0.1:{port}/websocket"
@@ -48,7 +48,12 @@ class ServerProcess:
         self._started_at = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [TIDEGATE, "start"], env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
+                [TIDEGATE, "start", *arguments],
+                env=environment,
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @property
@@ -88,13 +93,20 @@ class ServerProcess:
 
 @contextlib.asynccontextmanager
 async def running_server(
-    variables: Mapping[str, str], *, folder: Path | None = None, port: int | None = None
+    variables: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    port: int | None = None,
+    arguments: Sequence[str] = (),
 ) -> AsyncIterator[ServerProcess]:
-    """A server that answers. Without `DB_*` in `variables` it has an SQLite file in `folder` (by default a new one)."""
+    """A server that answers; `arguments` are those of `tidegate start`.
+
+    Without `DB_*` in `variables` it has an SQLite file in `folder` (by default a new one).
+    """
     with contextlib.ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-server-")))
         database = {"DB_CLIENT": "sqlite3", "DB_FILENAME": str(place / "data.db")}
-        server = ServerProcess({**database, **variables}, place, port or free_port())
+        server = ServerProcess({**database, **variables}, place, port or free_port(), arguments)
         try:
             await server.answering()
             yield server

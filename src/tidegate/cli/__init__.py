@@ -57,14 +57,22 @@ def options(
 
 
 @app.command()
-def start() -> None:
+def start(
+    workers: Annotated[int, typer.Option(min=1, help="Processes that serve; more than one need Redis.")] = 1,
+) -> None:
     """Serve the database of the settings; an empty one is bootstrapped first.
 
-    Ends with exit code 0 on Ctrl-C or SIGTERM, after telling every socket that it goes away (1001).
+    Ends with exit code 0 on Ctrl-C or SIGTERM, after telling every socket that it goes away (1001). On SIGHUP sockets
+    are closed a few at a time (1012): several workers are replaced one by one, a single one then ends.
     """
-    from tidegate.cli.serving import start as run
+    if workers > 1:
+        from tidegate.cli.supervisor import start_workers
 
-    run()
+        start_workers(workers)
+    else:
+        from tidegate.cli.serving import start as run
+
+        run()
 
 
 @app.command()

@@ -25,6 +25,20 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise CommandError(f"Port {port} on {host} cannot be listened on: {error.strerror}.") from None
 
 
+def listening_sockets(host: str, port: int, number: int) -> list[socket.socket]:
+    """As many sockets on one address, among which the kernel divides new connections (`SO_REUSEPORT`).
+
+    Raises `CommandError` as `listening_socket` does, also where the address is somebody else's who would share it.
+    """
+    with listening_socket(host, port) as alone:
+        family, address = alone.family, alone.getsockname()[:2]
+    dual = host == "::" and socket.has_dualstack_ipv6()
+    return [
+        socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=True, dualstack_ipv6=dual)
+        for _ in range(number)
+    ]
+
+
 def local_url(host: str, port: int) -> str:
     """Where a person on this machine reaches the server."""
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound

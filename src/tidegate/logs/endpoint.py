@@ -111,6 +111,9 @@ class LogsConnection:
         self._machine.hung_up(self._now())
         self._settle()
 
+    def changes_missed(self) -> None:
+        """Records of other processes that were lost are not sent again."""
+
     @property
     def identity(self) -> Identity:
         return self._machine.identity(self._now())

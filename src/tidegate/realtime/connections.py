@@ -1,7 +1,7 @@
-"""Every open connection of one process: counted at the door, told of changed rights, closed at the end."""
+"""Every open connection of one process: told of changed rights and of lost changes, drained, closed at the end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -10,6 +10,11 @@ from tidegate.errors import TidegateError
 
 BATCH = 100
 """Connections that are looked at together; others get a turn on the loop in between."""
+DRAIN_TICK = 0.1
+"""Seconds between the batches in which connections are closed."""
+
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Connection(Protocol):
@@ -22,6 +27,10 @@ class Connection(Protocol):
 
     async def revalidate(self) -> None:
         """Find out whether the identity is still good and what it may do now. Must not raise."""
+        ...
+
+    def changes_missed(self) -> None:
+        """Changes that it should have told its client of were lost: see that the client begins anew."""
         ...
 
     def close(self, code: int, reason: str = "") -> None: ...
@@ -46,6 +55,8 @@ class Connections:
         self._directory = directory
         self._seen = directory.generation
         self._revalidation: asyncio.Task[None] | None = None
+        self._missed = False
+        """Whether changes were lost that connections have not been told of."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -60,6 +71,24 @@ class Connections:
         """Look at every connection again soon: one round at a time, and another if more changes during it."""
         if self._revalidation is None or self._revalidation.done():
             self._revalidation = asyncio.get_running_loop().create_task(self._revalidate())
+
+    def changes_missed(self) -> None:
+        """Have every client begin anew, soon, and after its rights have been looked at."""
+        self._missed = True
+        self.rights_changed()
+
+    async def drain(self, code: int, seconds: float, sleep: Sleep = asyncio.sleep) -> None:
+        """Close every connection, evenly over this time, so that clients do not come back all at once."""
+        everybody = tuple(self._open)
+        ticks = max(1, round(seconds / DRAIN_TICK))
+        for tick in range(ticks):
+            if not self._open:
+                return
+            for connection in everybody[tick * len(everybody) // ticks : (tick + 1) * len(everybody) // ticks]:
+                if connection in self._open:
+                    connection.close(code)
+            await sleep(seconds / ticks)
+        self.close_all(code)
 
     def close_all(self, code: int, reason: str = "") -> None:
         for connection in tuple(self._open):
@@ -79,3 +108,7 @@ class Connections:
                     await self._directory.read_ahead([connection.identity for connection in batch])
                 await asyncio.gather(*(connection.revalidate() for connection in batch))
             self._seen = generation
+        if self._missed:
+            self._missed = False
+            for connection in tuple(self._open):
+                connection.changes_missed()

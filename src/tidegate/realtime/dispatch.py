@@ -169,7 +169,7 @@ class Dispatcher:
         if plan.selection.aggregation is not None:
             raise InvalidQuery("A subscription cannot aggregate")
         item = None if subscription.item is None else key_text(collection.key_field, subscription.item)
-        key = FamilyKey(plan, subscription.event, item, subscription.encode)
+        key = FamilyKey(plan, subscription.event, item, subscription.encode, subscription.leave)
         return _Place(key, bind(plan, rights.variables, self._sources.clock.now()), rights.variables)
 
     def _join(self, subscription: Subscription, place: _Place, now: float) -> None:

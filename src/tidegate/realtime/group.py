@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tidegate.errors import TidegateError
-from tidegate.items.changes import Action, Change, Image, Key
+from tidegate.items.changes import Action, Change, Key
 from tidegate.query.condition import EVERY_ROW, And, Column, Comparison, Operator, Variable
 from tidegate.query.evaluate import Predicate, Projector, projector, row_predicate
 from tidegate.query.plan import ReadPlan, bind
 from tidegate.realtime.snapshot import State
-from tidegate.realtime.subscription import Encode, Subscription
+from tidegate.realtime.subscription import Encode, EncodeLeave, Subscription
 from tidegate.schema import Field
 from tidegate.schema.values import parse
 
@@ -52,6 +52,8 @@ class FamilyKey(NamedTuple):
     item: str | None
     """The one row to hear of, by `key_text`; None for all."""
     encode: Encode
+    leave: EncodeLeave | None = None
+    """How to tell of rows that an update takes out of sight; None for not at all."""
 
 
 class Group:
@@ -75,6 +77,10 @@ class Group:
     @property
     def encode(self) -> Encode:
         return self.family.key.encode
+
+    @property
+    def leave(self) -> EncodeLeave | None:
+        return self.family.key.leave
 
     @property
     def key_field(self) -> Field:
@@ -108,14 +114,15 @@ class Group:
         if predicate is None:
             return None
         at = [number for number in self.positions(change) if predicate(images[number])]
-        if not at:
-            return []
-        keys = [change.keys[number] for number in at]
-        if change.action == "delete":
-            return self.encode("delete", keys, ())
-        if project is None:
-            return None
-        return self.encode(change.action, keys, [project(images[number]) for number in at])
+        bodies: list[bytes] = []
+        if at:
+            keys = [change.keys[number] for number in at]
+            if change.action == "delete":
+                return self.encode("delete", keys, ())
+            if project is None:
+                return None
+            bodies = self.encode(change.action, keys, [project(images[number]) for number in at])
+        return bodies + self._leaves(change, predicate)
 
     def states(self, change: Change, now: float) -> dict[str, State] | None:
         """By `key_text`, how the members see the rows after the change; None where the database has to be asked."""
@@ -135,6 +142,21 @@ class Group:
         if item is None:
             return range(len(change.keys))
         return [number for number, key in enumerate(change.keys) if key_text(self.key_field, key) == item]
+
+    def leavable(self, change: Change) -> Sequence[int]:
+        """Which of the change's rows may leave the members' sight and would be told of.
+
+        Of a row whose past is not known nothing is said: its key alone would tell that it is there.
+        """
+        told = self.leave is not None and change.action == "update" and change.before
+        return self.positions(change) if told else ()
+
+    def _leaves(self, change: Change, predicate: Predicate) -> list[bytes]:
+        if self.leave is None:
+            return []
+        at = [number for number in self.leavable(change) if predicate(change.before[number])]
+        keys = [change.keys[number] for number in at if not predicate(change.after[number])]
+        return self.leave(keys) if keys else []
 
     def _decide_blindly(self, change: Change) -> list[bytes] | None:
         """Of a deleted row that nobody remembers only those hear who would hear of any row."""
@@ -185,8 +207,11 @@ class Family:
             if not self._by_demand[demand]:
                 del self._by_demand[demand]
 
-    def touched(self, images: Sequence[Image]) -> Iterable[Group]:
-        """The groups that a change with these images may concern; one without images may concern all."""
+    def touched(self, change: Change) -> Iterable[Group]:
+        """The groups that the change may concern; one without images may concern all."""
+        images = change.before if change.action == "delete" else change.after
+        if self.key.leave is not None and change.action == "update" and images:
+            images = (*images, *change.before)
         if self._field is None or not images:
             return tuple(self.groups.values())
         # No row meets `= NULL`.

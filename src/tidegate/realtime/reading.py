@@ -66,7 +66,18 @@ class Reader:
             return group.encode("delete", keys, ()) if keys else []
         rows = await self.rows(group.plan(now).with_keys(asked))
         keys = [key for key in asked if key_text(group.key_field, key) in rows]
-        return group.encode(change.action, keys, [rows[key_text(group.key_field, key)] for key in keys]) if keys else []
+        seen = [rows[key_text(group.key_field, key)] for key in keys]
+        bodies = group.encode(change.action, keys, seen) if keys else []
+        return bodies + await self._leaves(group, change, rows, now)
+
+    async def _leaves(self, group: Group, change: Change, rows: Mapping[str, Row], now: float) -> list[bytes]:
+        """What to tell of rows that the group saw before the change and, going by `rows`, does not see any more."""
+        unseen = [at for at in group.leavable(change) if key_text(group.key_field, change.keys[at]) not in rows]
+        if not unseen or group.leave is None:
+            return []
+        left = await self._were_visible(group.plan(now), [change.before[at] for at in unseen])
+        keys = [change.keys[at] for number, at in enumerate(unseen) if number in left]
+        return group.leave(keys) if keys else []
 
     async def states(self, group: Group, changes: Sequence[Change], now: float) -> list[Mapping[str, State]]:
         """For each change, how the group sees its rows after it; where that takes the database, as they are by now."""

@@ -91,14 +91,13 @@ class Registry:
         shelf = self._shelves.get(change.collection)
         if shelf is None:
             return
-        images = change.before if change.action == "delete" else change.after
         families = [shelf.families.values()]
         if shelf.items:
             families += [shelf.items[key].values() for key in self._keys(shelf, change) if key in shelf.items]
         for some in families:
             for family in some:
                 if family.key.event in (None, change.action):
-                    yield from family.touched(images)
+                    yield from family.touched(change)
 
     def _keys(self, shelf: _Shelf, change: Change) -> set[str]:
         """The change's keys as text. Any family knows the key's type."""

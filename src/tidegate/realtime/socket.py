@@ -11,8 +11,13 @@ from typing import Any, Protocol
 
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
+SERVICE_RESTART = 1012
+"""The server restarts, or cannot tell the client any more what it has missed (IANA WebSocket close code registry)."""
 TRY_AGAIN_LATER = 1013
 """The client reads too slowly (IANA WebSocket close code registry)."""
+
+CHANGES_MISSED = "Changes were missed"
+"""The reason of a close."""
 
 EXTENSION = "tidegate.socket"
 """In the ASGI scope's `extensions`: `{"open": Outboxes -> Socket}`, if the server can be written to without waiting."""

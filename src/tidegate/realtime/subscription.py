@@ -15,6 +15,9 @@ Encode = Callable[[Action, Sequence[Key], Sequence[Row]], list[bytes]]
 """What an event says, as messages without their `tail`: of `create` and `update` the keys with the rows as they may be
 seen, of `delete` the keys alone. Hashable: subscriptions with the same one share its answers."""
 
+EncodeLeave = Callable[[Sequence[Key]], list[bytes]]
+"""What is said of rows that an update took out of sight, as messages without their `tail`. Hashable like `Encode`."""
+
 
 class Subscriber(Protocol):
     """A connection, as its subscriptions see it. No member waits."""
@@ -40,7 +43,19 @@ class Subscription:
     changes until it is known what the client may see. Silent: neither, as nothing of it may be seen at present.
     """
 
-    __slots__ = ("collection", "encode", "event", "group", "held", "item", "live_from", "query", "subscriber", "tail")
+    __slots__ = (
+        "collection",
+        "encode",
+        "event",
+        "group",
+        "held",
+        "item",
+        "leave",
+        "live_from",
+        "query",
+        "subscriber",
+        "tail",
+    )
 
     def __init__(
         self,
@@ -51,8 +66,12 @@ class Subscription:
         tail: bytes,
         event: Action | None = None,
         item: Key | None = None,
+        leave: EncodeLeave | None = None,
     ) -> None:
-        """`event`: the only one to hear of; None for all. `item`: the only row. `tail` ends each of its messages."""
+        """`event`: the only one to hear of; None for all. `item`: the only row. `tail` ends each of its messages.
+
+        `leave`: how to tell of rows that an update takes out of sight; None for not at all.
+        """
         self.subscriber = subscriber
         self.collection = collection
         self.query = query
@@ -60,6 +79,7 @@ class Subscription:
         self.tail = tail
         self.event = event
         self.item = item
+        self.leave = leave
         self.group: Group | None = None
         self.held: list[Change] | None = None
         self.live_from = 0

@@ -183,6 +183,7 @@ class Settings(BaseModel):
 
     websockets_outbox_limit: Size = _row("8mb", "Bytes waiting for one slow socket before it is closed (ours).")
     websockets_subscription_limit: Count = _row(1000, "Subscriptions that one socket may hold (ours).")
+    websockets_drain_time: Seconds = _row("10", "Over how long a restart closes a process's sockets (ours).")
 
     @property
     def redis_url(self) -> str | None:

@@ -7,7 +7,7 @@ handled by the timer and never waits for that task. After every wait it is asked
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tidegate.access.directory import Directory
@@ -19,14 +19,23 @@ from tidegate.query.model import Limits
 from tidegate.query.parse import parse_query
 from tidegate.realtime.dispatch import Dispatcher
 from tidegate.realtime.gate import Admission
-from tidegate.realtime.socket import NORMAL_CLOSURE
-from tidegate.realtime.subscription import Row, Subscription
+from tidegate.realtime.socket import CHANGES_MISSED, NORMAL_CLOSURE, SERVICE_RESTART
+from tidegate.realtime.subscription import EncodeLeave, Row, Subscription
 from tidegate.realtime.verify import Credentials, Password, Refresh, Token, Verifier
 from tidegate.websocket import answers
-from tidegate.websocket.events import encode_item, encode_rows
+from tidegate.websocket.events import encode_item, encode_left_item, encode_left_rows, encode_rows
 from tidegate.websocket.items import ItemsPerformer
 from tidegate.websocket.machine import Become, Effect, Hangup, MessageMachine, Perform, Rules, Say, Verify
-from tidegate.websocket.messages import Auth, Items, Request, Subscribe, Unsubscribe, parse, subscription_uid
+from tidegate.websocket.messages import (
+    Auth,
+    Items,
+    Request,
+    Resubscribe,
+    Subscribe,
+    Unsubscribe,
+    parse,
+    subscription_uid,
+)
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -35,6 +44,8 @@ _FOREVER = float("inf")
 _TYPES: Mapping[type[Request], str] = {Items: "items", Subscribe: "subscribe", Unsubscribe: "unsubscribe"}
 _PATIENCE = 1.0
 """Seconds before rights that could not be told are asked for again."""
+_RESUBSCRIBING = 4
+"""Connections that begin anew together after changes were missed; the database serves others besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class Services:
     clock: Clock
     rules: Rules
     subscription_limit: int
+    resubscribing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_RESUBSCRIBING))
 
 
 class Connection:
@@ -113,6 +125,9 @@ class Connection:
     def close(self, code: int, reason: str = "") -> None:
         self._socket.close(code, reason)
         self.gone()
+
+    def changes_missed(self) -> None:
+        self._do(self._machine.changes_missed(self._now()))
 
     @property
     def identity(self) -> Identity:
@@ -213,9 +228,11 @@ class Connection:
             self._do(self._machine.verified(verified.user, verified.refresh_token, now), verified.rights)
         self._make_room()
 
-    async def _perform(self, message: Request) -> None:
+    async def _perform(self, message: Request | Resubscribe) -> None:
         try:
             match message:
+                case Resubscribe():
+                    await self._resubscribe()
                 case Items():
                     self.send(await self._services.items.perform(message, self))
                 case Subscribe():
@@ -244,8 +261,13 @@ class Connection:
             answers.event_tail(uid),
             message.event,
             message.item,
+            _told_of_leaving(message),
         )
-        if message.event is not None:
+        await self._open(subscription, uid)
+
+    async def _open(self, subscription: Subscription, uid: str | None) -> None:
+        """Begin the subscription and answer it. Raises `TidegateError`, and then it has not begun."""
+        if subscription.event is not None:
             rights = await self.rights()
             self._services.dispatcher.watch(subscription, rights)
             self._adopt(subscription, uid)
@@ -255,12 +277,35 @@ class Connection:
         if subscription.held is None:
             # Meanwhile the connection closed, or so much happened that the subscription was ended.
             return
-        if message.item is not None and not rows:
+        if subscription.item is not None and not rows:
             self._services.dispatcher.remove(subscription)
             raise Forbidden
         self._adopt(subscription, uid)
-        self.send(answers.initial(rows if message.item is None else rows[0], uid))
+        self.send(answers.initial(rows if subscription.item is None else rows[0], uid))
         self._services.dispatcher.release(subscription, rights)
+
+    async def _resubscribe(self) -> None:
+        """Begin every subscription anew, as if the client had asked again; the old one goes on until then.
+
+        One that sees nothing at present has missed nothing. One that cannot begin ends, and the client is told.
+        """
+        async with self._services.resubscribing:
+            for name, old in tuple(self._subscriptions.items()):
+                silent = old.group is None and old.held is None
+                if silent or self._subscriptions.get(name) is not old:
+                    continue
+                new = Subscription(
+                    self, old.collection, old.query, old.encode, old.tail, old.event, old.item, old.leave
+                )
+                try:
+                    await self._open(new, name if isinstance(name, str) else None)
+                except TidegateError as error:
+                    self._services.dispatcher.remove(old)
+                    self.end(old, error)
+                else:
+                    if self._subscriptions.get(name) is old:
+                        del self._subscriptions[name]
+                        self._services.dispatcher.remove(old)
 
     async def _snapshot(self, subscription: Subscription) -> tuple[list[Row], Rights]:
         async def work(rights: Rights) -> tuple[list[Row], Rights]:
@@ -292,7 +337,11 @@ class Connection:
                 self._services.dispatcher.remove(subscription)
         self.send(answers.unsubscribed(uid))
 
-    def _say_error(self, message: Request, error: TidegateError) -> None:
+    def _say_error(self, message: Request | Resubscribe, error: TidegateError) -> None:
+        if isinstance(message, Resubscribe):
+            # Nobody asked for it, and what was told so far may be incomplete: the client has to connect again.
+            self.close(SERVICE_RESTART, CHANGES_MISSED)
+            return
         uid = message.uid if isinstance(message, Items) else subscription_uid(message.uid)
         self.send(answers.error(_TYPES[type(message)], error, uid))
 
@@ -384,6 +433,12 @@ class Connection:
         self._set_timer()
         if self._room is not None:
             self._room.set()
+
+
+def _told_of_leaving(message: Subscribe) -> EncodeLeave | None:
+    if not message.leave:
+        return None
+    return encode_left_rows if message.item is None else encode_left_item
 
 
 def _credentials(message: Auth) -> Credentials | None:

@@ -24,3 +24,13 @@ def encode_rows(action: Action, keys: Sequence[Key], rows: Sequence[Row]) -> lis
 def encode_item(action: Action, keys: Sequence[Key], rows: Sequence[Row]) -> list[bytes]:
     """For who subscribed to one item: `data` is the item, or its key."""
     return [encode_event(action, entry) for entry in (keys if action == "delete" else rows)]
+
+
+def encode_left_rows(keys: Sequence[Key]) -> list[bytes]:
+    """For who subscribed to a collection, of rows that an update took out of sight."""
+    return [encode_event("leave", keys)]
+
+
+def encode_left_item(keys: Sequence[Key]) -> list[bytes]:
+    """For who subscribed to one item, when an update took it out of sight."""
+    return [encode_event("leave", key) for key in keys]

@@ -17,7 +17,7 @@ from tidegate.realtime.auth import AuthMachine, State
 from tidegate.realtime.auth import Effect as AuthEffect
 from tidegate.realtime.heartbeat import Beat, Heartbeat
 from tidegate.websocket import answers
-from tidegate.websocket.messages import Auth, Malformed, Message, Ping, Pong, Request, Uid, Unknown
+from tidegate.websocket.messages import Auth, Malformed, Message, Ping, Pong, Request, Resubscribe, Uid, Unknown
 
 MAX_PENDING: Final = 64
 """Messages of one client that may wait; beyond it nothing is read from the client."""
@@ -41,7 +41,7 @@ class Verify:
 class Perform:
     """Do what the message asks for, then call `performed`."""
 
-    message: Request
+    message: Request | Resubscribe
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ Effect = Say | Verify | Perform | Become | Hangup
 
 _BECOME: Final = Become()
 _HANGUP: Final = Hangup()
+_RESUBSCRIBE: Final = Resubscribe()
 _TOO_MANY: Final = Malformed("server", TidegateError("REQUESTS_EXCEEDED"))
 
 
@@ -170,6 +171,13 @@ class MessageMachine:
     def rights_changed(self, now: float) -> list[Effect]:
         """The same identity may now do other things."""
         return self._say_auth(self._auth.rights_changed(now))
+
+    def changes_missed(self, now: float) -> list[Effect]:
+        """Changes that the client should have heard of were lost."""
+        effects = self._say_auth(self._auth.on_time(now))
+        if self._auth.admitted and _RESUBSCRIBE not in self._pending:
+            self._pending.append(_RESUBSCRIBE)
+        return effects + self._next(now)
 
     def hung_up(self, now: float) -> None:
         """The socket is closed, by either side."""

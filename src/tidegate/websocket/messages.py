@@ -49,6 +49,7 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
     collection: str
     event: Literal["create", "update", "delete"] | None = None
     item: Key | None = None
+    leave: bool = False
     query: dict[str, Any] | None = None
     uid: Uid = None
 
@@ -70,10 +71,14 @@ class Malformed(msgspec.Struct, frozen=True):
     uid: Uid = None
 
 
+class Resubscribe(msgspec.Struct, frozen=True):
+    """What no client says: changes were missed, so every subscription begins anew, in its turn among the messages."""
+
+
 Request = Items | Subscribe | Unsubscribe
 """A message that is performed with the rights of the connection."""
 Understood = Ping | Pong | Auth | Request
-Message = Understood | Unknown | Malformed
+Message = Understood | Unknown | Malformed | Resubscribe
 
 _KNOWN: Mapping[str, type[Understood]] = {
     "ping": Ping,
