@@ -60,6 +60,9 @@ class DatabaseSettings:
 class Connections(ABC):
     """The engines, and `write` and `read` which run a function that uses them and await its result.
 
+    Connections go back to their pool as they are, without a ROLLBACK for safety's sake: whoever takes one ends its
+    transaction, and drops it where that fails.
+
     When the awaiting task is cancelled, the function has ended or has had the cancellation raised in it before the
     cancellation goes on, so that nobody else uses its connection at the same time.
     """
@@ -136,7 +139,7 @@ class _Sqlite(Connections):
             poolclass=QueuePool,
             pool_size=size,
             max_overflow=0,
-            pool_reset_on_return="rollback" if size == 1 else None,
+            pool_reset_on_return=None,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
             hide_parameters=True,
         )
@@ -211,6 +214,7 @@ class _Server(Connections):
             pool_size=size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
+            pool_reset_on_return=None,
             connect_args=connect_args,
             hide_parameters=True,
             **options,
@@ -248,9 +252,7 @@ class _Postgresql(_Server):
         url = url.set(drivername="postgresql+asyncpg", query={})
         options = {"json_deserializer": str}  # `database.types` reads it
         self.writer = self._engine(url, WRITERS, connect_args, **options)
-        self.reader = self._engine(
-            url, READERS, connect_args, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options
-        )
+        self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", **options)
 
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
         self.driver_errors = (self._dbapi.driver.PostgresError, self._dbapi.driver.InterfaceError)
@@ -290,7 +292,13 @@ class _Mysql(_Server):
             connect_args["ssl"] = ssl.create_default_context()
         url = url.set(drivername="mysql+asyncmy", query={})
         self.writer = self._engine(url, WRITERS, connect_args, isolation_level="READ COMMITTED")
-        self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+        self.reader = self._engine(
+            url,
+            READERS,
+            connect_args,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+        )
 
         dbapi: Any = self.reader.dialect.loaded_dbapi
         self.driver_errors = (dbapi.driver.errors.MySQLError,)

@@ -230,7 +230,11 @@ class Transaction:
 
     def _send_commit(self) -> None:
         if self._connection is not None:
-            self._connection.commit()
+            try:
+                self._connection.commit()
+            except DBAPIError:
+                self._connection.invalidate()  # its transaction may be open still
+                raise
             self._close()
 
     async def _commit(self) -> None:

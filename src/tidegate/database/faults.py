@@ -73,9 +73,16 @@ def _client_error(fault: Fault, schema: Schema, statement: sa.Executable | None)
     extensions: dict[str, Any] = {"collection": table, "field": column}
     written = _values(statement).get(column)
     value = fault.value if written is None else written
-    if value is not None:
+    if value is not None and not _is_concealed(schema, table, column):
         extensions["value"] = value
     return TidegateError(fault.code, _sentence(fault.code, extensions), **extensions)
+
+
+def _is_concealed(schema: Schema, table: str, column: str) -> bool:
+    """Whether reads never show the field's values, such as tokens; then errors do not either."""
+    collection = schema.collections.get(table)
+    field = None if collection is None else collection.fields.get(column)
+    return field is not None and field.concealed
 
 
 def _indexed(index: str | None, collection: Collection | None) -> str | None:

@@ -222,6 +222,28 @@ async def test_reads_go_on_while_a_transaction_is_open(database: Database, count
         assert all(tuple(row[0]) == (1, 0) for row in rows)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+async def test_commit_that_fails_rolls_back_and_frees_its_connection(database: Database) -> None:
+    await run_ddl(
+        database,
+        "CREATE TABLE parents (id integer PRIMARY KEY)",
+        "CREATE TABLE children (id integer PRIMARY KEY, "
+        "parent integer REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
+    )
+    children = database.tables["children"]
+
+    async def write(parent: int | None) -> None:
+        async with database.transaction() as transaction:
+            await transaction.execute(sa.insert(children).values(id=1, parent=parent))
+
+    for _ in range(WRITERS + 1):
+        with pytest.raises(TidegateError) as refused:
+            await write(9)
+        assert refused.value.code == "INVALID_FOREIGN_KEY"
+    await write(None)
+    assert [tuple(row) for row in await database.fetch(sa.select(children))] == [(1, None)]
+
+
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 async def test_reads_outside_transactions_send_one_statement_each_to_mysql(database: Database) -> None:
     sent = sa.text("SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'")
