@@ -6,10 +6,11 @@ const [sdk, url] = process.argv.slice(2);
 const { authentication, createDirectus, readItems, realtime, rest } = await import(sdk);
 const { version } = (await import(`${sdk}/package.json`, { with: { type: "json" } })).default;
 
+// The SDK gives up when the first attempt to reconnect fails, so the delay must cover the restart of the server.
 const client = createDirectus(url)
   .with(authentication("json"))
   .with(rest())
-  .with(realtime({ authMode: "handshake", reconnect: { delay: 100, retries: 200 } }));
+  .with(realtime({ authMode: "handshake", reconnect: { delay: 5000, retries: 10 } }));
 const subscriptions = new Map();
 
 const say = (what, value = null) => console.log(JSON.stringify({ what, value }));

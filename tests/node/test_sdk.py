@@ -1,4 +1,8 @@
-"""Unmodified Directus SDKs on Node against a real server: what their users do all day, and a restart in between."""
+"""Unmodified Directus SDKs on Node against a real server: what their users do all day, and a restart in between.
+
+On Node these SDKs take one message from each read of the socket and drop what came with it, so a test that waits for
+two messages makes them come apart.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -58,9 +62,8 @@ async def test_client_hears_what_it_and_others_write_until_it_unsubscribes(
     await client.command("subscribe", "messages", {"uid": "chat", "query": MESSAGES})
     assert len((await client.hears("event", event="init"))["data"]) == 3
 
-    created = {"type": "items", "action": "create", "collection": "messages", "data": {"text": "mine"}, "uid": "w"}
-    await client.command("sendMessage", created)
-    assert (await client.hears("message", type="items", uid="w"))["data"]["text"] == "mine"
+    create = {"type": "items", "action": "create", "collection": "messages", "data": {"text": "mine"}}
+    await client.command("sendMessage", create)
     event = await client.hears("event", event="create")
     assert (event["uid"], event["data"]) == ("chat", [{"id": 4, "text": "mine"}])
 
@@ -70,11 +73,9 @@ async def test_client_hears_what_it_and_others_write_until_it_unsubscribes(
     await client.command("unsubscribe", "chat")
     await client.hears("message", type="subscription", event="unsubscribe", uid="chat")
     await write_message(server, "unheard")
-    await client.command(
-        "sendMessage", {"type": "items", "action": "read", "collection": "messages", "query": MESSAGES}
-    )
-    assert (await client.hears("message", type="items"))["data"][-1]["text"] == "unheard"
-    assert [line for line in client.seen if line["what"] == "event"] == []
+    await client.command("sendMessage", {**create, "uid": "last"})
+    assert (await client.hears("message", type="items", uid="last"))["data"]["id"] == 7
+    assert [line for line in client.seen if line["what"] == "event" and line["value"]["event"] == "create"] == []
 
 
 async def test_client_reconnects_and_resubscribes_after_the_server_restarts(
