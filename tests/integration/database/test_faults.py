@@ -2,11 +2,13 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from tests.support.ddl import run_ddl
+from tidegate.database.bootstrap import bootstrap
 from tidegate.database.engine import Database
 from tidegate.errors import InvalidPayload, TidegateError
 
@@ -158,3 +160,14 @@ async def test_query_of_what_is_gone_is_internal_and_shows_nothing(
     assert caught.value.message == "An unexpected error occurred."
     assert "secret value" not in caplog.text
     assert "SELECT" not in caplog.text
+
+
+async def test_duplicate_in_a_concealed_field_names_no_value(database: Database) -> None:
+    await bootstrap(database, None)
+    users = database.tables["directus_users"]
+    row = {"email": None, "status": "active", "token": "hush"}
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.insert(users).values(row | {"id": str(uuid4())}))
+    error = await refused(database, sa.insert(users).values(row | {"id": str(uuid4())}))
+    assert error.extensions == {"collection": "directus_users", "field": "token"}
+    assert "hush" not in error.message
