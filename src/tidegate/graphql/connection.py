@@ -7,6 +7,7 @@ what the client may do, a subscription begins at once, so that no event after th
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import OperationType
 
@@ -211,11 +212,9 @@ class Connection:
     async def _run(self, operation: Operation) -> None:
         """A query or mutation, or a subscription of a client whose rights have to be looked up."""
         try:
-            rights = await self._current_rights()
-            if self._subscribed(operation, rights):
+            answer = await self._answer(operation)
+            if answer is None:
                 return
-            context = Context(rights, self._client)
-            answer = await self._services.executor.run(operation.request, context)
             self.settle()
             if self._operations.get(operation.id) is operation:
                 self.send(messages.result(answer), messages.tail(operation.id))
@@ -229,6 +228,19 @@ class Connection:
         finally:
             if operation.subscription is None:
                 self._free(operation)
+
+    async def _answer(self, operation: Operation) -> dict[str, Any] | None:
+        """The response; None where the operation listens instead. Raises what running it raises.
+
+        What was read is read again where rights have changed meanwhile; what was written is not written again.
+        """
+        while True:
+            rights = await self._current_rights()
+            if self._subscribed(operation, rights):
+                return None
+            answer, writes = await self._services.executor.run(operation.request, Context(rights, self._client))
+            if writes or self._machine.closed or self._known_rights() is rights:
+                return answer
 
     def _fail(self, operation: Operation, error: TidegateError) -> None:
         if self._operations.get(operation.id) is operation:

@@ -42,7 +42,7 @@ DOCUMENTS: Final = 256
 """Valid documents kept for each schema."""
 REMEMBERED_LENGTH: Final = 10_000
 """Characters of a document up to which it is kept."""
-MAX_ERRORS: Final = 10
+MAX_ERRORS: Final = 5
 """Faults of a document that are told at once."""
 
 
@@ -175,8 +175,10 @@ class Executor:
     def __init__(self, schemas: Schemas) -> None:
         self.schemas = schemas
 
-    async def run(self, request: Request, context: Context, *, reading: bool = False) -> dict[str, Any]:
-        """The response: `data`, and `errors` where there are some. `reading`: queries only.
+    async def run(self, request: Request, context: Context, *, reading: bool = False) -> tuple[dict[str, Any], bool]:
+        """The response (`data`, and `errors` where there are some), and whether it was a mutation's.
+
+        `reading`: queries only.
 
         Raises DocumentError; METHOD_NOT_ALLOWED for another operation where only queries are taken.
         """
@@ -184,7 +186,8 @@ class Executor:
         document, operation = shared.operation(request)
         if operation.operation is OperationType.SUBSCRIPTION:
             raise DocumentError(GraphQLError("Subscriptions need a WebSocket"))
-        if reading and operation.operation is not OperationType.QUERY:
+        writes = operation.operation is not OperationType.QUERY
+        if reading and writes:
             raise TidegateError("METHOD_NOT_ALLOWED", "GET takes queries only.")
         check_values(request.variables)
         result = execute(
@@ -193,9 +196,10 @@ class Executor:
             context_value=context,
             variable_values=dict(request.variables),
             operation_name=request.operation_name,
+            max_coercion_errors=MAX_ERRORS,
             hide_suggestions=shared.secretive,
         )
-        return response(await result if isawaitable(result) else result)
+        return response(await result if isawaitable(result) else result), writes
 
 
 def check_values(variables: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from graphql.execution import get_argument_values
 from graphql.execution.values import VariableValues, get_variable_values
 
 from tidegate.graphql import messages
-from tidegate.graphql.execution import DocumentError, Request, SharedSchema, check_values, response
+from tidegate.graphql.execution import MAX_ERRORS, DocumentError, Request, SharedSchema, check_values, response
 from tidegate.graphql.protection import fragments_of
 from tidegate.graphql.selections import SelectionReader
 from tidegate.items.changes import Action, Key
@@ -111,7 +111,7 @@ def _variables(shared: SharedSchema, request: Request, operation: OperationDefin
         shared.types,
         operation.variable_definitions or (),
         dict(request.variables),
-        max_errors=10,
+        max_errors=MAX_ERRORS,
         hide_suggestions=shared.secretive,
     )
     if isinstance(values, list):

@@ -40,8 +40,12 @@ MAX_SPREADS: Final = 50
 """Fragment spreads and inline fragments."""
 MAX_ROOT_FIELDS: Final = 50
 """Each of them asks the database."""
-MAX_FIELDS: Final = 5_000
+MAX_FIELDS: Final = 1_500
 """Fields, with those of a fragment counted as often as it is used."""
+MAX_ARGUMENTS: Final = 500
+"""Names with values, variables and the insides of values included; whoever writes more at once sends variables."""
+MAX_DEFINITIONS: Final = 60
+"""Operations and fragments."""
 MAX_COMPLEXITY: Final = 500_000
 LIST_WEIGHT: Final = 10
 """How many items a list is taken to have, unless it is asked for fewer."""
@@ -94,14 +98,18 @@ class Count:
         "_keys",
         "_parentheses",
         "aliases",
+        "arguments",
+        "definitions",
         "directives",
         "duplicates",
+        "fields",
         "spreads",
         "tokens",
     )
 
     def __init__(self) -> None:
-        self.tokens = self.aliases = self.directives = self.duplicates = self.spreads = 0
+        self.tokens = self.fields = self.aliases = self.duplicates = self.arguments = 0
+        self.directives = self.spreads = self.definitions = 0
         self._brackets = 0
         self._parentheses = 0
         self._keys: list[set[str]] = []
@@ -121,6 +129,8 @@ class Count:
         if after == "..." and name == "on":
             self._after = "on"
         elif not after and not self._parentheses and self._keys:
+            self.fields += 1
+            _refuse("fields", self.fields, MAX_FIELDS)
             if name in self._keys[-1]:
                 self.duplicates += 1
                 _refuse("duplicate fields", self.duplicates, MAX_DUPLICATES)
@@ -140,10 +150,15 @@ class Count:
             _refuse("directives", self.directives, MAX_DIRECTIVES)
         elif not self._parentheses:
             self._selecting(sign)
+        elif sign == ":":
+            self.arguments += 1
+            _refuse("arguments", self.arguments, MAX_ARGUMENTS)
 
     def _selecting(self, sign: str) -> None:
         """A sign outside of arguments."""
         if sign == "{":
+            self.definitions += not self._keys
+            _refuse("definitions", self.definitions, MAX_DEFINITIONS)
             self._keys.append(set())
             _refuse("levels of fields", len(self._keys), MAX_DEPTH)
         elif sign == "}" and self._keys:

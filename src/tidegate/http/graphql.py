@@ -62,7 +62,7 @@ class GraphQLHandlers:
             request.cookies.get(self._refresh_cookie.name), request.cookies.get(self._session_cookie.name)
         )
         try:
-            answer = await executor.run(asked, Context(await request.rights(), client, cookies), reading=reading)
+            answer, _ = await executor.run(asked, Context(await request.rights(), client, cookies), reading=reading)
         except TidegateError as error:
             if error.code != "METHOD_NOT_ALLOWED":
                 raise
