@@ -1,0 +1,105 @@
+"""`"leave": true`: an update that takes a row out of sight is told of, by what the row was and is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.integration.realtime.world import Listener, World
+from tests.support.schemas import MEMBER, MEMBER_RIGHTS, OTHER, rights_with, rule
+from tidegate.access.rights import Rights
+from tidegate.items.changes import Change, Key
+from tidegate.realtime.subscription import Subscription
+from tidegate.websocket.events import encode_left_item, encode_left_rows
+
+OTHER_RIGHTS = Rights(
+    MEMBER_RIGHTS.identity, rules=MEMBER_RIGHTS.rules, variables={**MEMBER_RIGHTS.variables, "$CURRENT_USER": OTHER}
+)
+BY_AUTHOR = rights_with({"articles": [rule({"author": {"name": {"_eq": "Ada"}}})]})
+
+
+def watch(listener: Listener, collection: str, query: object = None, item: Key | None = None) -> Subscription:
+    """Subscribe with `leave`, without a snapshot."""
+    subscription = listener.subscription(collection, query, item=item)
+    subscription.leave = encode_left_rows if item is None else encode_left_item
+    listener.world.dispatcher.watch(subscription, listener.rights)
+    listener.subscriptions.append(subscription)
+    return subscription
+
+
+@pytest.mark.parametrize(
+    ("rights", "query", "written", "told"),
+    [
+        (None, {"status": {"_eq": "published"}}, {"status": "draft"}, [1, 2, 4]),
+        (None, {"author": {"name": {"_eq": "Ada"}}}, {"author": 2}, [1, 2]),
+        (MEMBER_RIGHTS, None, {"status": "draft"}, [1, 2, 4]),
+        (BY_AUTHOR, None, {"author": None}, [1, 2]),
+    ],
+    ids=["filter", "filter on related rows", "permission", "permission on related rows"],
+)
+async def test_subscriber_is_told_of_rows_that_leave(
+    any_world: World, rights: Rights | None, query: object, written: dict[str, Any], told: Sequence[int]
+) -> None:
+    listener = any_world.listener() if rights is None else any_world.listener(rights)
+    silent = any_world.listener(listener.rights)
+    asked = {"fields": ["id"], "filter": query}
+    watch(listener, "articles", asked)
+    silent.watch("articles", asked)
+    await any_world.update("articles", [1, 2, 3, 4, 5], **written)
+    await any_world.settled()
+    assert listener.take() == [("leave", list(told))]
+    assert silent.take() == []
+
+
+async def test_update_that_some_rows_leave_with_is_told_in_two_parts(world: World) -> None:
+    listener = world.listener()
+    watch(listener, "articles", {"fields": ["id"], "filter": {"views": {"_lt": 100}}})
+    await world.update("articles", [1, 2, 4], views=5)
+    assert listener.take() == [("update", [{"id": 1}, {"id": 2}, {"id": 4}])]
+    await world.update("articles", [1], views=500)
+    assert listener.take() == [("leave", [1])]
+    await world.update("articles", [1, 4], views=500)
+    assert listener.take() == [("leave", [4])]
+
+
+async def test_row_that_changes_hands_leaves_the_one_and_reaches_the_other(world: World) -> None:
+    mine, theirs = world.listener(MEMBER_RIGHTS), world.listener(OTHER_RIGHTS)
+    for listener in (mine, theirs):
+        watch(listener, "notes", {"fields": ["id", "owner"]})
+    await world.update("notes", [1], owner=OTHER)
+    assert mine.take() == [("leave", [1])]
+    assert theirs.take() == [("update", [{"id": 1, "owner": OTHER}])]
+    await world.update("notes", [1], owner=None)
+    assert (mine.take(), theirs.take()) == ([], [("leave", [1])])
+    await world.update("notes", [1], owner=MEMBER)
+    assert (mine.take(), theirs.take()) == ([("update", [{"id": 1, "owner": MEMBER}])], [])
+
+
+async def test_subscriber_to_one_item_is_told_its_key(world: World) -> None:
+    listener = world.listener(MEMBER_RIGHTS)
+    watch(listener, "articles", {"fields": ["id"]}, item="1")
+    await world.update("articles", [1, 2], status="draft")
+    assert listener.take() == [("leave", 1)]
+
+
+async def test_deletion_is_a_deletion_and_an_unknown_past_is_nothing(world: World) -> None:
+    listener = world.listener(MEMBER_RIGHTS)
+    watch(listener, "articles", {"fields": ["id"]})
+    await world.delete("articles", 1)
+    assert listener.take() == [("delete", [1])]
+    await world.update("articles", [3], status="archived")
+    world.dispatcher.changed([Change("articles", "update", (5,))])
+    await world.settled()
+    assert listener.take() == []
+
+
+async def test_row_that_leaves_while_the_snapshot_is_read_is_told_of_once(world: World) -> None:
+    listener = world.listener(MEMBER_RIGHTS)
+    subscription = listener.subscription("articles", {"fields": ["id"]})
+    subscription.leave = encode_left_rows
+    await world.update("articles", [1], status="draft")
+    rows = await world.dispatcher.snapshot(subscription, listener.rights)
+    await world.update("articles", [2], status="draft")
+    world.dispatcher.release(subscription, listener.rights)
+    assert [row["id"] for row in rows] == [2, 4]
+    assert listener.take() == [("leave", [2])]
