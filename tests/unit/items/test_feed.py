@@ -1,5 +1,6 @@
 """Changes leave in the order of their tickets, and only when their transaction has committed."""
 
+import asyncio
 from collections.abc import Sequence
 
 from hypothesis import given
@@ -59,3 +60,21 @@ def test_any_order_of_endings_gives_the_order_of_tickets(endings: list[int], rol
     for number in endings:
         feed.settle(tickets[number], [] if number in rolled_back else [change(number)])
     assert heard == [number for number in range(8) if number not in rolled_back]
+
+
+async def test_reader_catches_up_with_everything_that_it_may_have_seen() -> None:
+    feed = Feed()
+    heard = listen(feed)
+    first, second = feed.take(), feed.take()
+    waiting = [asyncio.ensure_future(feed.caught_up()) for _ in range(2)]
+    await asyncio.sleep(0)
+    later = feed.take()
+    feed.settle(second, [change(2)])
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    waiting[0].cancel()
+    feed.settle(first, ())
+    await waiting[1]
+    assert heard == [2]
+    feed.settle(later, ())
+    await feed.caught_up()
