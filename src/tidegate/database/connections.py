@@ -208,7 +208,7 @@ class _Server(Connections):
     write_lock = contextlib.nullcontext()
 
     def _engine(self, url: sa.URL, size: int, connect_args: dict[str, Any], **options: Any) -> sa.Engine:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url,
             poolclass=AsyncAdaptedQueuePool,
             pool_size=size,
@@ -219,6 +219,16 @@ class _Server(Connections):
             hide_parameters=True,
             **options,
         )
+        sa.event.listen(engine, "handle_error", self._on_error)
+        return engine
+
+    def _on_error(self, context: sa.engine.ExceptionContext) -> None:
+        """Drop a connection that is lost in a way which SQLAlchemy does not take for that."""
+        if self._is_lost(context.original_exception):
+            context.is_disconnect = True
+
+    @abstractmethod
+    def _is_lost(self, error: BaseException) -> bool: ...
 
     def check_structure(self, connection: sa.Connection) -> None:
         """A server enforces everything all the time."""
@@ -255,7 +265,13 @@ class _Postgresql(_Server):
         self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", **options)
 
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
-        self.driver_errors = (self._dbapi.driver.PostgresError, self._dbapi.driver.InterfaceError)
+        driver: Any = self._dbapi.driver
+        self.driver_errors = (driver.PostgresError, driver.InterfaceError, driver.InternalClientError)
+
+    def _is_lost(self, error: BaseException) -> bool:
+        """The server has said that it shuts down, or asyncpg is half way through hearing it."""
+        shut_down = getattr(error, "sqlstate", None) in ("57P01", "57P02")
+        return shut_down or isinstance(error, self._dbapi.InternalClientError)
 
     def is_stale(self, error: DBAPIError) -> bool:
         """Also where a table changed after the connection had prepared the statement (SQLAlchemy prepares it anew)."""
@@ -299,20 +315,12 @@ class _Mysql(_Server):
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
         )
+        self._dbapi: Any = self.reader.dialect.loaded_dbapi
+        self.driver_errors = (self._dbapi.driver.errors.MySQLError,)
 
-        dbapi: Any = self.reader.dialect.loaded_dbapi
-        self.driver_errors = (dbapi.driver.errors.MySQLError,)
-
-        self._interface_error: type[Exception] = dbapi.InterfaceError
-        for engine in (self.writer, self.reader):
-            sa.event.listen(engine, "handle_error", self._on_error)
-
-    def _on_error(self, context: sa.engine.ExceptionContext) -> None:
-        """asyncmy closes its connection with a number that SQLAlchemy does not take for the loss of one."""
-        error = context.original_exception
-        if isinstance(error, self._interface_error) and error.args[:1] == (0,):
-            context.is_disconnect = True
-            context.invalidate_pool_on_disconnect = False
+    def _is_lost(self, error: BaseException) -> bool:
+        """asyncmy has closed its connection, as it does when a statement is cancelled."""
+        return isinstance(error, self._dbapi.InterfaceError) and error.args[:1] == (0,)
 
     def begin_structure(self, connection: sa.Connection) -> None:
         connection.begin()

@@ -354,7 +354,7 @@ async def test_connection_that_breaks_before_the_commit_is_unavailable(
 async def test_database_that_does_not_answer_is_unavailable_until_it_does(
     database: Database, counters: sa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hang = sa.func.pg_sleep(30) if database.capabilities.dialect == "postgresql" else sa.func.sleep(30)
+    hang = sa.func.pg_sleep(5) if database.capabilities.dialect == "postgresql" else sa.func.sleep(5)
     read = database.prepare(sa.select(counters.c.id, sa.cast(hang, sa.String)))
     monkeypatch.setattr(connections, "STATEMENT_SECONDS", 0.1)
     for number in range(2):
@@ -369,7 +369,7 @@ async def test_database_that_does_not_answer_is_unavailable_until_it_does(
 async def test_cancelled_read_ends_at_once_and_leaves_no_connection_half_read(
     database: Database, counters: sa.Table
 ) -> None:
-    hang = sa.func.pg_sleep(30) if database.capabilities.dialect == "postgresql" else sa.func.sleep(30)
+    hang = sa.func.pg_sleep(5) if database.capabilities.dialect == "postgresql" else sa.func.sleep(5)
     read = database.prepare(sa.select(counters.c.id, sa.cast(hang, sa.String)))
     for _ in range(READERS + 1):
         for number in range(2):
