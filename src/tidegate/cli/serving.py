@@ -25,6 +25,7 @@ from tidegate.errors import TidegateError
 from tidegate.realtime.socket import SERVICE_RESTART
 from tidegate.settings import Settings, make_settings, read_process_environment
 
+HTTP_CLASS = "tidegate.http.uvicorn_protocol:UvicornHttpProtocol"
 WEBSOCKET_CLASS = "tidegate.realtime.uvicorn_protocol:UvicornProtocol"
 """uvicorn's class for WebSocket connections, given by name so that it can be swapped."""
 SHUTDOWN_SECONDS = 1
@@ -66,7 +67,7 @@ def serve(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=HTTP_CLASS,
         ws=WEBSOCKET_CLASS,
         ws_max_size=settings.max_payload_size,
         ws_per_message_deflate=False,
