@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from tidegate.access.identity import Identity, Public
 from tidegate.errors import TidegateError
 from tidegate.realtime.connections import BATCH, Connections
@@ -13,6 +15,8 @@ class Probe:
 
     def __init__(self) -> None:
         self.revalidated = 0
+        self.missed: list[int] = []
+        """How often it had been revalidated, each time that it was told of missed changes."""
         self.closes: list[tuple[int, str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -21,6 +25,9 @@ class Probe:
     async def revalidate(self) -> None:
         await self.gate.wait()
         self.revalidated += 1
+
+    def changes_missed(self) -> None:
+        self.missed.append(self.revalidated)
 
     def close(self, code: int, reason: str = "") -> None:
         self.closes.append((code, reason))
@@ -100,3 +107,48 @@ async def test_stopping_ends_the_round_and_closing_reaches_everybody() -> None:
     await connections.stop()
     connections.close_all(1001)
     assert (probe.revalidated, probe.closes, len(connections)) == (0, [(1001, "")], 1)
+
+
+async def test_connections_are_told_of_missed_changes_after_their_rights_were_looked_at() -> None:
+    rights, probe = Rights(), Probe()
+    connections = Connections(rights)
+    connections.add(probe)
+    rights.generation += 1
+    probe.gate.clear()
+    connections.changes_missed()
+    await settled()
+    assert probe.missed == []
+    probe.gate.set()
+    await settled()
+    assert probe.missed == [1]
+    connections.changes_missed()
+    await settled()
+    assert probe.missed == [1, 1]
+
+
+async def test_drained_connections_are_closed_evenly_over_the_time() -> None:
+    connections, probes = Connections(Rights()), [Probe() for _ in range(50)]
+    for probe in probes:
+        connections.add(probe)
+    closed: list[int] = []
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        for probe in probes:
+            if probe.closes:
+                connections.remove(probe)
+        closed.append(sum(bool(probe.closes) for probe in probes))
+
+    await connections.drain(1012, 1.0, sleep)
+    assert closed == [5, 10, 15, 20, 25, 30, 35, 40, 45, 50]
+    assert sum(slept) == pytest.approx(1.0)
+    assert [probe.closes for probe in probes] == [[(1012, "")]] * 50
+    assert len(connections) == 0
+
+
+async def test_draining_nobody_takes_no_time() -> None:
+    async def sleep(_: float) -> None:
+        pytest.fail("there is nobody to wait for")
+
+    await Connections(Rights()).drain(1012, 10.0, sleep)
