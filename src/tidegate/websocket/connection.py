@@ -78,6 +78,7 @@ class Connection:
         "_subscriptions",
         "_task",
         "_timer",
+        "_timer_at",
         "send",
         "valid_until",
     )
@@ -99,6 +100,8 @@ class Connection:
         self._room: asyncio.Event | None = None
         """Set when more may be read from the client; None while it may."""
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        """When it fires, as `deadline` counts."""
         self.send = admission.socket.send
         self.valid_until = _FOREVER
         self._note_identity()
@@ -405,11 +408,15 @@ class Connection:
         return self._services.clock.now()
 
     def _set_timer(self) -> None:
+        """Have a timer that fires by the deadline; one that fires too early is set again then."""
+        deadline = self._machine.deadline()
         if self._timer is not None:
+            if deadline is not None and self._timer_at <= deadline:
+                return
             self._timer.cancel()
             self._timer = None
-        deadline = self._machine.deadline()
         if deadline is not None:
+            self._timer_at = deadline
             delay = max(0.0, deadline - self._now())
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
