@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -20,14 +21,7 @@ from tests.support.probes import ServerEngine, UnreachableError, version
 NOBODY = 65534
 """Whom database servers run as when the tests run as root, since they refuse to run as root."""
 START_SECONDS = 30.0
-
-
-class Server(NamedTuple):
-    """A reachable server: its URL without a database, its version, and its process where the tests started it."""
-
-    url: str
-    version: str
-    process: subprocess.Popen[bytes] | None = None
+STOP_SECONDS = 10.0
 
 
 class Recipe(NamedTuple):
@@ -36,6 +30,16 @@ class Recipe(NamedTuple):
     prepare: Sequence[Sequence[str]]
     serve: Sequence[str]
     url: str
+
+
+class Server(NamedTuple):
+    """A reachable server: its URL without a database and its version; the rest where the tests started it."""
+
+    url: str
+    version: str
+    process: subprocess.Popen[bytes] | None = None
+    recipe: Recipe | None = None
+    folder: Path | None = None
 
 
 def free_port() -> int:
@@ -52,12 +56,39 @@ async def start(engine: ServerEngine, stack: contextlib.ExitStack) -> Server:
         stack.enter_context(tempfile.TemporaryDirectory(prefix=f"tidegate-{engine}-", ignore_cleanup_errors=True))
     )
     recipe = _RECIPES[engine](folder / "data", free_port())
-    process = await asyncio.to_thread(_launch, recipe, folder)
+    await asyncio.to_thread(_prepare, recipe, folder)
+    return await _answering(engine, recipe, folder, stack)
+
+
+async def restart(engine: ServerEngine, server: Server, stack: contextlib.ExitStack, seconds: float) -> Server:
+    """Shut down a server that `start` started, and after this time start it again on its port and folder."""
+    assert server.process is not None, "only the tests' own servers are restarted"
+    assert server.recipe is not None
+    assert server.folder is not None
+    server.process.send_signal(signal.SIGINT)  # PostgreSQL: without waiting for its clients
+    await asyncio.to_thread(server.process.wait, STOP_SECONDS)
+    await asyncio.sleep(seconds)
+    return await _answering(engine, server.recipe, server.folder, stack)
+
+
+def _prepare(recipe: Recipe, folder: Path) -> None:
+    user = _user()
+    if user is not None:
+        os.chown(folder, user, user)
+    with (folder / "log").open("wb") as log:
+        for command in recipe.prepare:
+            ended = subprocess.run(command, stdout=log, stderr=log, cwd=folder, user=user, group=user, check=False)
+            if ended.returncode:
+                raise UnreachableError(f"{Path(command[0]).name} failed: {_tail(folder)}")
+
+
+async def _answering(engine: ServerEngine, recipe: Recipe, folder: Path, stack: contextlib.ExitStack) -> Server:
+    process = _launch(recipe, folder)
     stack.callback(_end, process)
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
-            return Server(recipe.url, await version(engine, recipe.url), process)
+            return Server(recipe.url, await version(engine, recipe.url), process, recipe, folder)
         except UnreachableError:
             if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
                 raise UnreachableError(f"{engine} did not start: {_tail(folder)}") from None
@@ -65,16 +96,13 @@ async def start(engine: ServerEngine, stack: contextlib.ExitStack) -> Server:
 
 
 def _launch(recipe: Recipe, folder: Path) -> subprocess.Popen[bytes]:
-    user = None
-    if os.geteuid() == 0:
-        user = NOBODY
-        os.chown(folder, NOBODY, NOBODY)
-    with (folder / "log").open("wb") as log:
-        for command in recipe.prepare:
-            ended = subprocess.run(command, stdout=log, stderr=log, cwd=folder, user=user, group=user, check=False)
-            if ended.returncode:
-                raise UnreachableError(f"{Path(command[0]).name} failed: {_tail(folder)}")
+    user = _user()
+    with (folder / "log").open("ab") as log:
         return subprocess.Popen(recipe.serve, stdout=log, stderr=log, cwd=folder, user=user, group=user)
+
+
+def _user() -> int | None:
+    return NOBODY if os.geteuid() == 0 else None
 
 
 def _postgresql(data: Path, port: int) -> Recipe:
@@ -125,7 +153,7 @@ def _folder_of(binary: str, system: str, package: str | None = None) -> Path:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
