@@ -185,6 +185,46 @@ async def test_suspension_closes(project: Project) -> None:
         await project.ask("PATCH", path, {"status": "active"})
 
 
+async def test_logout_closes_the_sockets_of_the_session(project: Project) -> None:
+    login = await project.login("session")
+    project.client.cookies.clear()
+    session = login.cookies["directus_session_token"]
+    async with Socket(project.app) as socket:
+        await socket.begin(session)
+        await socket.subscribe(MESSAGES)
+        headers = {"cookie": f"directus_session_token={session}"}
+        assert (await project.client.post("/auth/logout", headers=headers, json={"mode": "session"})).is_success
+        assert await socket.receive() is None
+        assert socket.close_code == 4403
+
+
+async def test_read_that_rights_overtake_is_read_again(project: Project, member: Socket) -> None:
+    """The rights change between the reading and the answer: what leaves is what may be seen by then."""
+    items = project.app.running.items
+    reading, read = asyncio.Event(), asyncio.Event()
+    database_read = items.read
+
+    async def slowly(*arguments: Any) -> Any:
+        found = await database_read(*arguments)
+        reading.set()
+        await read.wait()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(items, "read", slowly)
+        await member.send(type="subscribe", id="1", payload={"query": "{ messages(filter: {id: {_eq: 1}}) { text } }"})
+        await reading.wait()
+    _, found = await project.ask(
+        "GET", '/permissions?limit=-1&filter={"collection":{"_eq":"messages"},"action":{"_eq":"read"}}'
+    )
+    for row in found["data"]:
+        await project.ask("PATCH", f"/permissions/{row['id']}", {"permissions": {"id": {"_gt": 1}}})
+    read.set()
+    assert await member.next() == {"messages": []}
+    for row in found["data"]:
+        await project.ask("PATCH", f"/permissions/{row['id']}", {"permissions": row["permissions"]})
+
+
 async def test_closed_connection_leaves_nothing_behind(project: Project) -> None:
     async with Socket(project.app) as socket:
         await socket.begin(MEMBER)
