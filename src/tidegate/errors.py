@@ -117,5 +117,12 @@ class Conflict(TidegateError):
         super().__init__("SERVICE_UNAVAILABLE")
 
 
+class CommitUnansweredError(TidegateError):
+    """The connection was lost after COMMIT had been sent, and nobody has told whether the transaction is there."""
+
+    def __init__(self) -> None:
+        super().__init__("SERVICE_UNAVAILABLE")
+
+
 def _place(path: str) -> str:
     return f'"{path}"' if path else "root"

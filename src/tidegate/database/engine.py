@@ -18,7 +18,7 @@ from tidegate.database.faults import FAULTS, translate
 from tidegate.database.introspection import Snapshot, take_snapshot
 from tidegate.database.prepared import PreparedRead
 from tidegate.database.tables import build_tables
-from tidegate.errors import Conflict
+from tidegate.errors import CommitUnansweredError, Conflict
 from tidegate.schema.model import Schema
 
 __all__ = ["Database", "DatabaseSettings", "Transaction", "create_database"]
@@ -238,7 +238,10 @@ class Transaction:
             self._close()
 
     async def _commit(self) -> None:
-        """Commit. A task that is being cancelled still learns how it ended; the cancellation comes after."""
+        """Commit. A task that is being cancelled still learns how it ended; the cancellation comes after.
+
+        Raises `CommitUnansweredError` where the connection is lost meanwhile.
+        """
         for hook in self.on_commit_begin:
             hook()
         sent = asyncio.ensure_future(self._connections.write(self._send_commit))
@@ -254,7 +257,10 @@ class Transaction:
         try:
             sent.result()
         except FAULTS as error:
-            raise translate(error, self._database.schema) from error
+            fault = translate(error, self._database.schema)
+            if fault.code == "SERVICE_UNAVAILABLE" and not isinstance(fault, Conflict):
+                raise CommitUnansweredError from error
+            raise fault from error
 
     async def _end(self) -> None:
         """Give the connection back, rolled back unless committed, even when the task is being cancelled."""

@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tidegate.database.engine import Database, Transaction
+from tidegate.errors import CommitUnansweredError, Conflict
 from tidegate.items.changes import Change
+from tidegate.items.outcome import found_out
 
 ChangeHandler = Callable[[Sequence[Change]], None]
 """Called synchronously with the changes of one transaction; must not block and must not raise."""
@@ -71,16 +73,23 @@ class Feed:
 
 @asynccontextmanager
 async def recorded(database: Database, feed: Feed) -> AsyncIterator[tuple[Transaction, list[Change]]]:
-    """A transaction whose changes, appended to the list by the caller, go to the feed if and only if it commits."""
+    """A transaction whose changes, appended to the list by the caller, go to the feed if and only if it commits.
+
+    Where the answer to COMMIT is lost, it looks whether the changes are there before anybody is told: if they are, all
+    is well; if not, it raises `Conflict`; where nobody can tell, `CommitUnansweredError`, and nothing goes out.
+    """
     changes: list[Change] = []
     ticket: Ticket | None = None
+    told: Sequence[Change] = ()
     try:
-        async with database.transaction() as transaction:
-            yield transaction, changes
-            ticket = feed.take()
-    except BaseException:
+        try:
+            async with database.transaction() as transaction:
+                yield transaction, changes
+                ticket = feed.take()
+        except CommitUnansweredError:
+            if not await found_out(database, changes):
+                raise Conflict from None
+        told = changes
+    finally:
         if ticket is not None:
-            feed.settle(ticket, ())
-        raise
-    if ticket is not None:
-        feed.settle(ticket, changes)
+            feed.settle(ticket, told)

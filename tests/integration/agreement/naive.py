@@ -5,8 +5,10 @@ points, which is what all databases are to agree with.
 """
 
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from tests.integration.agreement.worlds import CHILDREN, MANY, ONE, PARENT, Filter, Question, Row, Rule, World, names_of
@@ -145,8 +147,8 @@ class _Asker:
     def _ordered(self, collection: str, rows: list[Row], sort: list[str]) -> list[Row]:
         ordered = sorted(rows, key=lambda row: comparable(self._kind(collection, "id"), row["id"]))
         for each in reversed(sort):
-            name = each.removeprefix("-")
-            ordered.sort(key=lambda row, name=name: self._rank(collection, row, name), reverse=each.startswith("-"))
+            rank = partial(self._rank, collection, name=each.removeprefix("-"))
+            ordered.sort(key=rank, reverse=each.startswith("-"))
         return ordered
 
     def _rank(self, collection: str, row: Row | None, name: str) -> tuple[bool, Any]:
@@ -206,7 +208,7 @@ class _Asker:
             groups.setdefault(tuple(self._rank(collection, row, name) for name in names), []).append(row)
         return [
             self._group(collection, members, names, query["aggregate"])
-            for _, members in sorted(groups.items(), key=lambda group: group[0])
+            for _, members in sorted(groups.items(), key=itemgetter(0))
         ][:DEFAULT_LIMIT]
 
     def _group(
@@ -243,10 +245,7 @@ def _applied(function: str, kind: str, value: Any) -> int | None:
         return None
     if kind == "json":
         return len(value) if isinstance(value, list) else 0
-    if kind == "time":
-        moment = datetime.combine(date.min, time.fromisoformat(value))
-    else:
-        moment = datetime.fromisoformat(value)
+    moment = datetime.fromisoformat(f"1970-01-01T{value}" if kind == "time" else value)
     if function == "week":
         return moment.isocalendar().week
     if function == "weekday":

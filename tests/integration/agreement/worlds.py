@@ -162,7 +162,7 @@ def _whole_number_checks() -> st.SearchStrategy[Filter]:
 def _leaf(seen: Seen, collection: str, depth: int) -> st.SearchStrategy[Filter]:
     kinds: list[st.SearchStrategy[Filter]] = []
     for name, kind in seen.columns(collection):
-        kinds.append(checks(kind).map(lambda check, name=name: {name: check}))
+        kinds.append(st.tuples(st.just(name), checks(kind)).map(lambda pair: dict([pair])))
         functions = [f"{part}({name})" for part in PARTS.get(kind, [])] + ([f"count({name})"] if kind == "json" else [])
         if functions:
             kinds.append(st.tuples(st.sampled_from(functions), _whole_number_checks()).map(lambda pair: dict([pair])))
@@ -254,7 +254,7 @@ def _aggregations(draw: st.DrawFn, seen: Seen, collection: str) -> dict[str, Any
     query: dict[str, Any] = {"aggregate": {"count": ["*"]} | aggregate, "filter": draw(filters(seen, collection))}
     groups = seen(collection, DISTINCT)
     groups += [f"{part}({name})" for name, kind in seen.columns(collection) for part in PARTS.get(kind, [])[:2]]
-    if groups and draw(st.booleans()):
+    if draw(st.booleans()) and groups:
         query["groupBy"] = draw(st.lists(st.sampled_from(groups), min_size=1, max_size=2, unique=True))
     return query
 

@@ -1,0 +1,126 @@
+"""The connection to the database is lost around COMMIT: written and told, or neither."""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.http.project import running_project
+from tests.support import directus
+from tests.support.engines import environment, require, temporary_database
+from tests.support.private_servers import Server
+from tests.support.probes import DatabaseEngine
+from tests.support.proxy import Loss, Proxy, proxy_before
+from tidegate.access.identity import Public
+from tidegate.access.rights import Rights
+from tidegate.database.engine import Transaction
+from tidegate.errors import TidegateError
+from tidegate.items.changes import Change
+from tidegate.items.service import Items
+from tidegate.query.model import Query
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADMIN = Rights(Public(), admin=True)
+SERVERS = ("postgresql", "mariadb")
+
+
+class Line(NamedTuple):
+    """Items behind a proxy, what was heard of them, and the database behind all that."""
+
+    items: Items
+    proxy: Proxy
+    heard: list[Change]
+    engine: DatabaseEngine
+    url: str
+
+    async def stored(self) -> list[tuple[Any, ...]]:
+        """The rows, as another client of the database sees them."""
+        return await directus.ask(self.engine, self.url, ["SELECT id, text FROM things ORDER BY id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SERVERS)
+async def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Line]:
+    server: Server = await require(request.param)
+    host, _, port = server.url.rpartition("@")[2].partition(":")
+    folder = tmp_path_factory.mktemp("project")
+    async with temporary_database(request.param) as url, proxy_before(host, int(port)) as proxy:
+        environ = {**environment(url), "DB_HOST": "127.0.0.1", "DB_PORT": str(proxy.port)}
+        async with running_project(folder, environ) as project:
+            running = project.app.running
+            fields = [{"field": "text", "type": "string", "schema": {}, "meta": {}}]
+            await running.structure.create_collection(ADMIN, {"collection": "things", "schema": {}, "fields": fields})
+            heard: list[Change] = []
+            running.feed.subscribe(heard.extend)
+            yield Line(running.items, proxy, heard, request.param, url)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def line(connected: Line) -> AsyncIterator[Line]:
+    items = connected.items
+    keys = [row["id"] for row in await items.read(ADMIN, "things", Query(limit=-1))]
+    await items.delete(ADMIN, "things", keys)
+    await items.create(ADMIN, "things", [{"id": 1, "text": "first"}, {"id": 2, "text": "second"}])
+    connected.heard.clear()
+    lost = connected.proxy.lost
+    yield connected
+    assert connected.proxy.lost == lost + 1, "every test is about one loss"
+
+
+@pytest.mark.parametrize("loss", ["before", "after"])
+async def test_create_is_there_once_and_told_once(line: Line, loss: Loss) -> None:
+    line.proxy.lose(loss)
+    (key,) = await line.items.create(ADMIN, "things", [{"text": "third"}])
+    assert await line.stored() == [(1, "first"), (2, "second"), (key, "third")]
+    assert [(change.action, change.keys) for change in line.heard] == [("create", (key,))]
+
+
+@pytest.mark.parametrize("loss", ["before", "after"])
+async def test_update_is_there_and_told_once(line: Line, loss: Loss) -> None:
+    line.proxy.lose(loss)
+    await line.items.update(ADMIN, "things", [1], {"text": "changed"})
+    assert await line.stored() == [(1, "changed"), (2, "second")]
+    assert [(change.action, change.before[0]["text"]) for change in line.heard] == [("update", "first")]
+
+
+@pytest.mark.parametrize("loss", ["before", "after"])
+async def test_delete_is_done_and_told_once(line: Line, loss: Loss) -> None:
+    line.proxy.lose(loss)
+    await line.items.delete(ADMIN, "things", [1, 2])
+    assert await line.stored() == []
+    assert [(change.action, change.keys) for change in line.heard] == [("delete", (1, 2))]
+
+
+@pytest.mark.parametrize("loss", ["before", "after"])
+async def test_row_that_goes_back_to_what_it_was_is_no_proof_against_the_write(line: Line, loss: Loss) -> None:
+    line.proxy.lose(loss)
+    rows = [{"id": 1, "text": "other"}, {"id": 2, "text": "new"}, {"id": 1, "text": "first"}]
+    await line.items.update_batch(ADMIN, "things", rows)
+    assert await line.stored() == [(1, "first"), (2, "new")]
+    assert [change.keys for change in line.heard] == [(1,), (2,), (1,)]
+
+
+async def test_write_that_nobody_can_tell_of_is_not_told(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody changes the row between the lost answer and the look at it."""
+    end = Transaction._end
+
+    async def overwritten(transaction: Transaction) -> None:
+        await end(transaction)
+        if line.proxy.lost > before:
+            await directus.ask(line.engine, line.url, ["UPDATE things SET text = 'of somebody else' WHERE id = 1"])
+
+    before = line.proxy.lost
+    monkeypatch.setattr(Transaction, "_end", overwritten)
+    line.proxy.lose("after")
+    with pytest.raises(TidegateError) as failure:
+        await line.items.update(ADMIN, "things", [1], {"text": "changed"})
+    assert failure.value.code == "SERVICE_UNAVAILABLE"
+    assert line.heard == []
+
+
+async def test_writes_after_a_loss_are_told_in_order(line: Line) -> None:
+    line.proxy.lose("after")
+    for number in range(3):
+        await line.items.update(ADMIN, "things", [2], {"text": str(number)})
+    assert [change.after[0]["text"] for change in line.heard] == ["0", "1", "2"]
