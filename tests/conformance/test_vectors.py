@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
 
 import pytest
 
 from tests.conformance.replays import KNOWN_FAILURES, VECTORS, Replays
 from tests.support import engines
+from tests.support.probes import DatabaseEngine
 
 
 def expectation(engine: str, vector: str) -> list[pytest.MarkDecorator]:
@@ -19,34 +22,41 @@ def expectation(engine: str, vector: str) -> list[pytest.MarkDecorator]:
 
 
 @pytest.fixture(scope="session")
-def replays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replays]:
-    """The replay of all vectors of this run on the engine of the parameter."""
-    if request.param != "sqlite":
-        asyncio.run(engines.require(request.param))
-    wanted = [
-        str(item.callspec.params["vector"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function)
-        and item.originalname == test_server_answers_as_recorded.__name__
-        and item.callspec.params["replays"] == request.param
-    ]
-    running = Replays(request.param, wanted, tmp_path_factory.mktemp("replays"))
-    yield running
-    running.close()
+def replays(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[DatabaseEngine], Replays]]:
+    """The replay on an engine of all vectors that this run wants; it begins when it is first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def replays_on(engine: DatabaseEngine) -> Replays:
+            if engine != "sqlite":
+                asyncio.run(engines.require(engine))
+            wanted = [
+                str(item.callspec.params["vector"])
+                for item in request.session.items
+                if isinstance(item, pytest.Function)
+                and item.originalname == test_server_answers_as_recorded.__name__
+                and item.callspec.params["engine"] == engine
+            ]
+            return stack.enter_context(closing(Replays(engine, wanted, tmp_path_factory.mktemp("replays"))))
+
+        yield replays_on
 
 
 @pytest.mark.xdist_group("conformance")
 @pytest.mark.parametrize(
-    ("replays", "vector"),
+    ("engine", "vector"),
     [
         pytest.param(engine, vector, id=f"{engine}-{vector}", marks=expectation(engine, vector))
         for engine in engines.DATABASE_ENGINES
         for vector in VECTORS
     ],
-    indirect=["replays"],
 )
-def test_server_answers_as_recorded(replays: Replays, vector: str, request: pytest.FixtureRequest) -> None:
-    problems, log = replays.outcome(vector)
+def test_server_answers_as_recorded(
+    replays: Callable[[DatabaseEngine], Replays], engine: DatabaseEngine, vector: str, request: pytest.FixtureRequest
+) -> None:
+    problems, log = replays(engine).outcome(vector)
     if problems:
         request.node.add_report_section("call", "server log", log[-6000:])
     assert not problems, "\n".join(problems)
