@@ -162,6 +162,7 @@ class Lives(RuleBasedStateMachine):
         for who, kind in enumerate(kinds):
             self.open_socket(who % 2, kind, cookie=False)
             self.subscribe(who, ("notes", "messages")[who % 2])
+        self.authenticate(0, 0, "password")
 
     def teardown(self) -> None:
         async def leave() -> None:
@@ -340,7 +341,10 @@ class Lives(RuleBasedStateMachine):
         self.project.clock.advance(seconds)
 
     @rule(
-        who=WHO, how=st.sampled_from(("_suspend_or_restore", "_replace_static_token", "_change_password", "_log_out"))
+        who=WHO,
+        how=st.sampled_from(
+            ("_suspend_or_restore", "_replace_static_token", "_change_password", "_log_out", "_have_token_stolen")
+        ),
     )
     def change_user(self, who: int, how: str) -> None:
         getattr(self, how)(self.people[who])
@@ -361,6 +365,17 @@ class Lives(RuleBasedStateMachine):
         self.run(self.ask("PATCH", f"/users/{person.id}", {"password": person.password}))
         hung_on = {socket.session for socket in self.sockets if socket.session is not None}
         self._end([session for session in {*person.sessions, *hung_on} if session.user is person])
+
+    def _have_token_stolen(self, person: Person) -> None:
+        """Somebody else has used the refresh token, and then its owner does."""
+        session = next((found for found in person.sessions if found.replaced_at is None and not found.ended), None)
+        if session is not None and person.active:
+            body = {"refresh_token": session.token}
+            first = self.run(self.project.client.post("/auth/refresh", json=body))
+            self._opened(Credential({}, person, session=session), first.json()["data"]["refresh_token"])
+            self.project.clock.advance(GRACE + 1)
+            assert self.run(self.project.client.post("/auth/refresh", json=body)).status_code == 401
+            self._end(session.line)
 
     def _log_out(self, person: Person) -> None:
         session = next((found for found in reversed(person.sessions) if not found.ended), None)
@@ -403,8 +418,14 @@ class Lives(RuleBasedStateMachine):
 
         self.run(work())
 
-    @rule(who=st.sampled_from((0, 1, None)), collection=st.sampled_from(("notes", "messages", "hidden_things")))
-    def create(self, who: int | None, collection: str) -> None:
+    @rule(
+        who=st.sampled_from((0, 1, None)),
+        collection=st.sampled_from(("notes", "messages", "hidden_things")),
+        after=st.sampled_from((0.0, 0.0, 901.0)),
+    )
+    def create(self, who: int | None, collection: str, after: float) -> None:
+        """`after` seconds in which no socket has said or heard anything."""
+        self.project.clock.advance(after)
         owner = None if who is None else self.people[who].id
         title = {"notes": "title", "messages": "text", "hidden_things": "name"}[collection]
         row = {title: f"row {next(_names)}", **({"owner": owner} if collection == "notes" else {})}
@@ -478,6 +499,7 @@ class Lives(RuleBasedStateMachine):
 
     def _revoke(self, ended: Any) -> None:
         for socket in self.sockets:
+            self._pass_time(socket)
             if socket.state == "user" and ended(socket):
                 self._fail(socket)
 
