@@ -182,6 +182,10 @@ class Transaction:
         """The rows of a SELECT, or of an INSERT, UPDATE or DELETE with RETURNING."""
         return await self._run(lambda connection: connection.execute(statement).all(), statement)
 
+    async def fetch_inserted(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+        """The rows of an INSERT with RETURNING that is kept for many rows; `values`, at least one, are by column."""
+        return await self._run(lambda connection: connection.execute(statement, values).all(), statement, values)
+
     async def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         """Run a statement whose rows are not needed."""
 
@@ -196,7 +200,12 @@ class Transaction:
         """Call a synchronous function with the connection of this transaction."""
         return await self._run(work, None)
 
-    async def _run(self, work: Callable[[sa.Connection], T], statement: sa.Executable | None) -> T:
+    async def _run(
+        self,
+        work: Callable[[sa.Connection], T],
+        statement: sa.Executable | None,
+        values: Mapping[str, Any] | None = None,
+    ) -> T:
         try:
             try:
                 return await self._connections.write(lambda: work(self._open()))
@@ -208,7 +217,7 @@ class Transaction:
                 await self._connections.write(self._close)
                 return await self._connections.write(lambda: work(self._open()))
         except FAULTS as error:
-            raise translate(error, self._database.schema, statement) from error
+            raise translate(error, self._database.schema, statement, values) from error
         finally:
             self._fresh = False
 

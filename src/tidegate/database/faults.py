@@ -35,8 +35,17 @@ class Fault:
     value: str | None = None
 
 
-def translate(error: Exception, schema: Schema, statement: sa.Executable | None = None) -> TidegateError:
-    """The error for the client. `statement` is what was being run; it may know what the database does not tell."""
+def translate(
+    error: Exception,
+    schema: Schema,
+    statement: sa.Executable | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> TidegateError:
+    """The error for the client.
+
+    `statement` is what was being run, and `values` what was put into it by column, where that is not in the statement;
+    they may know what the database does not tell.
+    """
     if isinstance(error, TidegateError):
         return error
     if isinstance(error, OSError | PoolTimeoutError):
@@ -46,7 +55,7 @@ def translate(error: Exception, schema: Schema, statement: sa.Executable | None 
         fault = Fault("SERVICE_UNAVAILABLE") if error.connection_invalidated else _engine_fault(error)
     if fault is _UNKNOWN:
         log.error("Unexpected database error: %s", _kind(error))
-    return _client_error(fault, schema, statement)
+    return _client_error(fault, schema, statement, _values(statement) if values is None else values)
 
 
 def _kind(error: Exception) -> str:
@@ -57,7 +66,9 @@ def _kind(error: Exception) -> str:
     return type(original).__name__ + (f" {number}" if number else "")
 
 
-def _client_error(fault: Fault, schema: Schema, statement: sa.Executable | None) -> TidegateError:
+def _client_error(
+    fault: Fault, schema: Schema, statement: sa.Executable | None, values: Mapping[str, Any]
+) -> TidegateError:
     if fault.code == _CONFLICT:
         return Conflict()
     if fault.code == "INVALID_PAYLOAD":
@@ -71,7 +82,7 @@ def _client_error(fault: Fault, schema: Schema, statement: sa.Executable | None)
     if column is None:
         return TidegateError(fault.code, collection=table)
     extensions: dict[str, Any] = {"collection": table, "field": column}
-    written = _values(statement).get(column)
+    written = values.get(column)
     value = fault.value if written is None else written
     if value is not None and not _is_concealed(schema, table, column):
         extensions["value"] = value

@@ -6,9 +6,11 @@ order of its fields (recorded: vector subscriptions/nested-create-emits-both).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningInsert
 
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.rights import Action, Rights
@@ -268,17 +270,22 @@ class Writer:
 
     async def _insert(self, collection: Collection, columns: Mapping[str, Any]) -> dict[str, Any]:
         table = self._tables[collection.name]
-        statement = sa.insert(table).values(columns)
         if self._capabilities.insert_returning:
-            row = (await self._transaction.fetch(statement.returning(*table.c)))[0]
+            row = (await self._insert_returning(table, columns))[0]
         else:
-            inserted = (await self._transaction.execute(statement)).inserted_primary_key
+            inserted = (await self._transaction.execute(sa.insert(table).values(columns))).inserted_primary_key
             key = inserted[0] if inserted is not None and inserted[0] is not None else columns[collection.primary_key]
             row = (await self._transaction.fetch(sa.select(table).where(table.c[collection.primary_key] == key)))[0]
         given = collection.primary_key in columns
         if given and collection.key_field.auto_increment and not self._capabilities.given_keys_move_counter:
             await self._transaction.execute(move_counter(table.c[collection.primary_key]))
         return mask(collection, dict(row._mapping))
+
+    async def _insert_returning(self, table: sa.Table, columns: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+        statement = _insert_into(table)
+        if columns:
+            return await self._transaction.fetch_inserted(statement, columns)
+        return await self._transaction.fetch(statement.values({}))
 
     async def _update(
         self, collection: Collection, keys: Sequence[Key], columns: Mapping[str, Any]
@@ -298,6 +305,12 @@ class Writer:
 
     def _shown(self, collection: Collection, rows: Sequence[Image]) -> tuple[Image, ...]:
         return tuple(mask(collection, row) for row in rows)
+
+
+@lru_cache(maxsize=512)
+def _insert_into(table: sa.Table) -> ReturningInsert[Any]:
+    """Kept for each table, as making one takes longer than running it; a changed table is another one."""
+    return sa.insert(table).returning(*table.c)
 
 
 def _parse_key(collection: Collection, key: object) -> Any:
