@@ -14,6 +14,7 @@ from tidegate.clock import Clock
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
 from tidegate.http.answers import JSONAnswer, data_answer
+from tidegate.http.openapi import describe_api
 from tidegate.http.request import ApiRequest, Handler
 from tidegate.settings import Settings
 
@@ -60,6 +61,7 @@ class ServerHandlers:
             "/server/ping": {"GET": self.ping},
             "/server/info": {"GET": self.info},
             "/server/health": {"GET": self.health},
+            "/server/specs/oas": {"GET": self.specification},
         }
 
     async def ping(self, _request: ApiRequest) -> Response:
@@ -76,6 +78,11 @@ class ServerHandlers:
         if rights.admin:
             data["version"] = __version__
         return data
+
+    async def specification(self, request: ApiRequest) -> Response:
+        """The API as OpenAPI describes it, as far as the asker may use it."""
+        document = describe_api(self._database.schema, await request.rights(), self._settings.public_url)
+        return JSONAnswer(document)
 
     async def health(self, request: ApiRequest) -> Response:
         """`ok`, `warn` or `error`; what it rests on for administrators.

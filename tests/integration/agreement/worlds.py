@@ -261,19 +261,20 @@ def _aggregations(draw: st.DrawFn, seen: Seen, collection: str) -> dict[str, Any
 
 def _spoiled(query: dict[str, Any], place: str, name: str) -> dict[str, Any]:
     """The query with a name in it that must not be used."""
+    items = {**query, "aggregate": {}, "groupBy": []}
     match place:
         case "filter":
             return {**query, "filter": {"_and": [query["filter"], {name: {"_nnull": True}}]}}
         case "sort":
-            return {**query, "sort": [name]}
+            return {**items, "sort": [name]}
         case "aggregate":
             return {**query, "aggregate": {"count": [name]}, "groupBy": []}
         case "groupBy":
             return {**query, "aggregate": {"count": ["*"]}, "groupBy": [name]}
         case "alias":
-            return {**query, "alias": {"other": name}, "fields": ["other"]}
+            return {**items, "alias": {"other": name}, "fields": ["other"]}
         case _:
-            return {**query, "fields": [name], "aggregate": {}, "groupBy": []}
+            return {**items, "fields": [name]}
 
 
 @st.composite
