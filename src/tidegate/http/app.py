@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -20,6 +21,21 @@ from tidegate.http.system import READABLE, WRITABLE, collection_of
 from tidegate.items.service import Items
 
 Paths = Mapping[str, Mapping[str, Handler]]
+
+
+class ItemKey(Convertor[str]):
+    """A key in a path, which may hold slashes; a slash at the end of the path is none of it."""
+
+    regex = ".*[^/]"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("item_key", ItemKey())
 
 
 def build_http(
@@ -46,7 +62,7 @@ def build_http(
 
 def item_paths(context: RequestContext, database: Database, items: Items) -> Paths:
     handlers = ItemHandlers(items, database, context.limits)
-    return {"/items/{collection}": handlers.many(), "/items/{collection}/{key}": handlers.one()}
+    return {"/items/{collection}": handlers.many(), "/items/{collection}/{key:item_key}": handlers.one()}
 
 
 def system_paths(context: RequestContext, database: Database, items: Items) -> Paths:

@@ -108,3 +108,18 @@ async def test_key_may_be_text_with_odd_characters(project: Project) -> None:
     assert (await project.ask("POST", "/items/labels", {"code": code}))[0] == 200
     status, body = await project.ask("GET", "/items/labels/%C3%A9%20%2520%3F%23?fields=code")
     assert (status, body) == (200, {"data": {"code": code}})
+
+
+async def test_key_with_a_slash_is_reached_by_path(project: Project) -> None:
+    status, body = await project.ask("POST", "/items/labels", {"code": "a/b", "color": "#abc"})
+    assert (status, body["data"]["code"]) == (200, "a/b")
+    assert (await project.ask("PATCH", "/items/labels/a%2Fb", {"color": "#def"}))[0] == 200
+    status, body = await project.ask("GET", "/items/labels/a%2Fb?fields=color")
+    assert (status, body["data"]) == (200, {"color": "#def"})
+    assert (await project.ask("DELETE", "/items/labels/a%2Fb"))[0] == 204
+    assert await project.code("GET", "/items/labels/a%2Fb") == (403, "FORBIDDEN")
+
+
+async def test_slash_at_the_end_of_a_path_names_no_item(project: Project) -> None:
+    answer = await project.client.get("/items/labels/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "http://tidegate.test/items/labels")
