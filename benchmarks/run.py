@@ -139,9 +139,14 @@ async def run(console: Console) -> bool:
     return not faulty
 
 
-def main() -> int:
+def unlimited_files() -> None:
+    """As many open sockets as the system lets this process and those that it starts have."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def main() -> int:
+    unlimited_files()
     console = Console()
     try:
         return 0 if asyncio.run(run(console)) else 1

@@ -78,6 +78,7 @@ SCENARIOS: Sequence[Scenario] = [
     shared(2000, 50, bar=0.8),
     FEW,
     private(500, Figure("growth of the p99 from n=10", P99, "ms", 1.5, floor=False, compared_with=FEW.name)),
+    Scenario("graphql", {"n": 100, "m": 50}, [Figure("deliveries", DELIVERIES, "/s")]),
     Scenario(
         "ops",
         {"c": 16, "s": 3},
