@@ -67,7 +67,7 @@ async def test_change_that_is_committed_but_not_yet_told_is_in_the_snapshot_alon
     ticket = world.feed.take()
     await world.update("articles", [1], title="changed")
     task = asyncio.ensure_future(listener.subscribe("articles", PLAIN))
-    await world.catching_up.wait()
+    await asyncio.wait_for(world.catching_up.wait(), 10)
     assert not task.done()
     world.feed.settle(ticket, ())
     assert {row["id"]: row["title"] for row in await task}[1] == "changed"

@@ -11,8 +11,10 @@ import pytest_asyncio
 from tests.integration.http.project import ADMIN, MEMBER, SENIOR, Project, seeded_project
 from tests.integration.websocket.client import Client, Refused
 from tidegate.access.rights import Rights
+from tidegate.access.sessions import Client as ConnectedFrom
 from tidegate.app import Running
 from tidegate.query.model import Query
+from tidegate.realtime.verify import Credentials, Verified, Verifier
 from tidegate.websocket.machine import MAX_PENDING
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -210,6 +212,25 @@ async def test_what_was_read_for_an_identity_that_ended_meanwhile_does_not_leave
         assert (await client.receive())["data"] == [{"id": 1, "text": "hello"}]
         await client.send(**READ_NOTES)
         assert (await client.receive())["error"]["code"] == "FORBIDDEN"
+
+
+async def test_rights_of_a_token_that_expires_while_it_is_checked_are_never_in_force(
+    public_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = Verifier.verify
+
+    async def slow_verify(self: Verifier, credentials: Credentials, client: ConnectedFrom) -> Verified:
+        verified = await verify(self, credentials, client)
+        expire_tokens(public_project)
+        return verified
+
+    token = await short_token(public_project)
+    async with socket(public_project) as client:
+        await client.ask(type="subscribe", collection="notes", event="create", query={"fields": ["title"]})
+        monkeypatch.setattr(Verifier, "verify", slow_verify)
+        assert await client.ask(type="auth", access_token=token) == auth_error("AUTH_FAILED")
+        await made(public_project, "notes", title="unseen", owner=public_project.ids["member"])
+        await client.nothing_more()
 
 
 async def test_expired_connection_times_out(project: Project) -> None:
