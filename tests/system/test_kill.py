@@ -1,15 +1,17 @@
-"""The process is killed while it writes to SQLite: acknowledged writes are there, the others are whole or absent."""
+"""The process is killed while it writes: acknowledged writes are there, the others are whole or absent."""
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.directus import ask
+from tests.support.engines import environment, temporary_database
+from tests.support.probes import DatabaseEngine
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 
 WRITERS = 4
@@ -48,31 +50,38 @@ class Writes:
         await self._server.kill()
 
 
-def rows_of_writes(database: Path) -> Mapping[str, list[int]]:
-    """The rooms of every write that is there, after checking that the file is sound."""
-    with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        rows: dict[str, list[int]] = {}
-        for text, room in connection.execute("SELECT text, room FROM messages WHERE text LIKE 'write %' ORDER BY room"):
-            rows.setdefault(text, []).append(room)
-        return rows
-
-
-@pytest.mark.parametrize("writes", KILLED_AFTER)
-async def test_server_killed_while_writing_keeps_every_acknowledged_write(tmp_path: Path, writes: int) -> None:
-    async with running_server({}, folder=tmp_path) as server:
-        await seed(server)
-        under_way = Writes(server, writes)
-        await under_way.until_killed()
-    async with (
-        running_server({}, folder=tmp_path) as restarted,
-        httpx.AsyncClient(base_url=restarted.url, headers=ADMIN, timeout=20) as client,
+async def rows_of_writes(engine: DatabaseEngine, url: str) -> Mapping[str, list[int]]:
+    """The rooms of every write that is there, after checking that an embedded database is sound."""
+    if engine == "sqlite":
+        assert await ask(engine, url, ["PRAGMA integrity_check"]) == [("ok",)]
+        assert await ask(engine, url, ["PRAGMA foreign_key_check"]) == []
+    rows: dict[str, list[int]] = {}
+    for text, room in await ask(
+        engine, url, ["SELECT text, room FROM messages WHERE text LIKE 'write %' ORDER BY room"]
     ):
-        served = (await client.get("/items/messages", params={"fields": "text", "limit": -1})).json()["data"]
-        after_restart = await client.post("/items/messages", json={"text": "still writable"})
-        assert after_restart.status_code == 200
-    found = rows_of_writes(tmp_path / "data.db")
+        rows.setdefault(text, []).append(room)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("engine", "writes"), [*(("sqlite", writes) for writes in KILLED_AFTER), ("postgresql", 25), ("mariadb", 25)]
+)
+async def test_server_killed_while_writing_keeps_every_acknowledged_write(
+    tmp_path: Path, engine: DatabaseEngine, writes: int
+) -> None:
+    async with temporary_database(engine) as url:
+        async with running_server(environment(url), folder=tmp_path) as server:
+            await seed(server)
+            under_way = Writes(server, writes)
+            await under_way.until_killed()
+        async with (
+            running_server(environment(url), folder=tmp_path) as restarted,
+            httpx.AsyncClient(base_url=restarted.url, headers=ADMIN, timeout=20) as client,
+        ):
+            served = (await client.get("/items/messages", params={"fields": "text", "limit": -1})).json()["data"]
+            after_restart = await client.post("/items/messages", json={"text": "still writable"})
+            assert after_restart.status_code == 200
+        found = await rows_of_writes(engine, url)
     acknowledged = {f"write {number}" for number in under_way.acknowledged}
     assert acknowledged <= {row["text"] for row in served}
     assert acknowledged <= set(found)
