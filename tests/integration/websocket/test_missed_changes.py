@@ -82,3 +82,18 @@ async def test_leave_is_true_or_false(project: Project) -> None:
     async with socket(project) as client:
         answer = await client.ask(**{**OWN, "leave": "yes"})
         assert (answer["type"], answer["error"]["code"]) == ("subscribe", "INVALID_PAYLOAD")
+
+
+async def test_graphql_subscriber_is_sent_to_connect_again(project: Project) -> None:
+    client = Client(project.app, f"/graphql?access_token={MEMBER}")
+    client.scope["subprotocols"] = ["graphql-transport-ws"]
+    async with client:
+        assert (await client.ask(type="connection_init"))["type"] == "connection_ack"
+        project.app.running.connections.changes_missed()
+        assert await client.ask(type="ping") == {"type": "pong"}, "who subscribes to nothing has missed nothing"
+        document = "subscription { messages_mutated(event: create) { key } }"
+        await client.send(type="subscribe", id="1", payload={"query": document})
+        assert await client.ask(type="ping") == {"type": "pong"}
+        project.app.running.connections.changes_missed()
+        assert await client.receive() is None
+        assert client.close_code == 1012

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tidegate.cli.address import listening_socket, local_url
+from tidegate.cli.address import listening_socket, listening_sockets, local_url
 from tidegate.cli.output import CommandError
 
 
@@ -41,3 +41,18 @@ def test_address_of_another_machine_is_refused() -> None:
 )
 def test_url_is_one_that_this_machine_reaches(host: str, url: str) -> None:
     assert local_url(host, 80) == url
+
+
+def test_sockets_of_workers_share_one_port() -> None:
+    sockets = listening_sockets("127.0.0.1", 0, 3)
+    assert len({one.getsockname() for one in sockets}) == 1
+    for one in sockets:
+        one.close()
+
+
+def test_sockets_of_workers_take_no_port_that_others_would_share() -> None:
+    sockets = listening_sockets("127.0.0.1", 0, 2)
+    with pytest.raises(CommandError, match="is taken by another program"):
+        listening_sockets("127.0.0.1", sockets[0].getsockname()[1], 2)
+    for one in sockets:
+        one.close()

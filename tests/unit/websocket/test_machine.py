@@ -28,6 +28,7 @@ from tidegate.websocket.messages import (
     Message,
     Ping,
     Pong,
+    Resubscribe,
     Subscribe,
     Unknown,
     Unsubscribe,
@@ -295,3 +296,18 @@ def test_any_flow_performs_one_message_at_a_time_and_ends_silently(
         assert not (closed_before and effects)
         assert (Hangup() in effects) <= (effects[-1:] == [Hangup()] and machine.closed)
         assert not machine.closed or machine.deadline() is None
+
+
+def test_missed_changes_take_their_turn_among_the_messages_and_once() -> None:
+    machine = opened(Mode.STRICT, user=ANNA)
+    assert machine.received(READ, 1.0) == [Perform(READ)]
+    assert machine.changes_missed(1.0) == []
+    assert machine.changes_missed(1.0) == []
+    assert machine.performed(2.0) == [Perform(Resubscribe())]
+    assert machine.performed(3.0) == []
+
+
+def test_missed_changes_do_not_disturb_a_handshake() -> None:
+    machine = opened(Mode.HANDSHAKE)
+    assert machine.changes_missed(1.0) == []
+    assert not machine.closed
