@@ -183,14 +183,15 @@ class Expressions:
         operator, negated = comparison.operator, comparison.negated
         inexact = _is_text(field) and not self._capabilities.exact_text_comparison
         exact = value
+        type_ = sa.BigInteger() if field is None else value.type
         if inexact or (_is_text(field) and operator in _ORDERING):
             exact = by_code_point(value, self._capabilities)
         if operator is Operator.BETWEEN:
             assert isinstance(comparison.value, tuple), "it has two bounds"
-            low, high = (self._bind(bound, value.type) for bound in comparison.value)
+            low, high = (self._bind(bound, type_) for bound in comparison.value)
             return sa.or_(exact < low, exact > high) if negated else sa.and_(exact >= low, exact <= high)
         test = _TESTS[operator]
-        operand = self._bind(comparison.value, value.type, expanding=operator is Operator.IN)
+        operand = self._bind(comparison.value, type_, expanding=operator is Operator.IN)
         found = test(exact, operand)
         if negated:
             return sa.not_(found)

@@ -44,7 +44,7 @@ _ALLOWED: Mapping[FieldType, frozenset[Operator]] = {
 _NEGATABLE = PATTERNS | {Operator.EQ, Operator.IN, Operator.BETWEEN, Operator.NULL, Operator.EMPTY}
 OPERATORS: Final[Mapping[str, tuple[Operator, bool]]] = {
     **{f"_{operator.value}": (operator, False) for operator in Operator},
-    **{f"_n{operator.value}": (operator, True) for operator in _NEGATABLE},
+    **{f"_n{operator.value}": (operator, True) for operator in Operator if operator in _NEGATABLE},
     "_neq": (Operator.EQ, True),
 }
 """By spelling on the wire: what it asks, and whether negated."""

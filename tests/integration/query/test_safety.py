@@ -41,6 +41,7 @@ LEADS_TO: Mapping[tuple[str, str], Sequence[str]] = {
     ("pages_blocks", "item"): ["articles", "labels", "hidden_things"],
 }
 OF_DATES = ["year", "month", "week", "day", "weekday", "hour", "minute", "second"]
+COMPARISONS = ["_eq", "_neq", "_lt", "_gte", "_in", "_nin", "_between", "_nbetween", "_null", "_nnull", "_empty"]
 AGGREGATES = ["count", "countAll", "countDistinct", "sum", "sumDistinct", "avg", "avgDistinct", "min", "max"]
 TIMES = ["2021-02-03", "2021-02-03T04:05:06Z", "$NOW", "$NOW(-1 day)", "$NOW(9999 years)"]
 VALUES: Mapping[str, Sequence[Any]] = {
@@ -78,9 +79,13 @@ Query = dict[str, Any]
 class Asker:
     """Makes up queries, mostly with sense."""
 
-    def __init__(self, seed: int, collections: Sequence[str]) -> None:
+    def __init__(self, seed: int, collections: Sequence[str], unseen: "Changes | None" = None) -> None:
         self._random = Random(seed)
         self._collections = collections
+        self._interesting = {
+            collection: sorted({name for values in rows.values() for name in values})
+            for collection, rows in (unseen or {}).items()
+        }
 
     def ask(self, number: int) -> list[tuple[str, Query]]:
         """Collections with queries on them."""
@@ -101,6 +106,7 @@ class Asker:
             query["search"] = self._random.choice(["draft", "s3", "t0ken", "e", "1", "_", "estate"])
         if self._now_and_then(2):
             query["alias"] = {"a": self._reference(collection)}
+            query["sort"] = ["a"]
         if self._now_and_then(2):
             query["aggregate"] = {
                 self._random.choice(AGGREGATES): self._random.choice([["*"], [self._reference(collection)]])
@@ -114,7 +120,7 @@ class Asker:
             query["limit"] = self._random.randint(-1, 3)
             query[self._random.choice(["page", "offset"])] = self._random.randint(1, 2)
         if depth:
-            query["fields"] = [self._path(collection, 2) for _ in self._some(0, 3)]
+            query["fields"] = [self._path(collection, 2) for _ in self._some(0, 3)] + list(query.get("alias", ()))
             query["deep"] = {
                 name: {f"_{part}": value for part, value in self._query(self._random.choice(targets), 0).items()}
                 for (origin, name), targets in LEADS_TO.items()
@@ -128,16 +134,17 @@ class Asker:
             step = self._random.choice(steps)
             target = self._random.choice(LEADS_TO[collection, step])
             return f"{step}{f':{target}' if step == 'item' else ''}.{self._path(target, depth - 1)}"
-        return self._random.choice(["*", "*.*", "a"]) if self._now_and_then(2) else self._reference(collection)
+        return self._random.choice(["*", "*.*"]) if self._now_and_then(3) else self._reference(collection)
 
     def _reference(self, collection: str) -> str:
-        name = self._random.choice(list(COLUMNS[collection]))
+        names = self._interesting.get(collection) if self._now_and_then(3) else None
+        name = self._random.choice(names or list(COLUMNS[collection]))
         kind = COLUMNS[collection][name].split()[0]
         if kind in ("alias", "json") and self._now_and_then(8):
             return f"count({name})"
         if kind in ("date", "time", "dateTime", "timestamp") and self._now_and_then(5):
             return f"{self._random.choice(OF_DATES)}({name})"
-        if self._now_and_then(1):
+        if self._now_and_then(1) and self._now_and_then(5):
             return self._random.choice(["nothing", f"count({name})", f"year({name})", f"{name}.x"])
         return name
 
@@ -160,15 +167,16 @@ class Asker:
         return name, self._check(kind)
 
     def _check(self, kind: str) -> Query:
-        operator = self._random.choice(list(OPERATORS))
+        text = kind in ("string", "text", "csv")
+        operator = self._random.choice(list(OPERATORS) if text or self._now_and_then(1) else COMPARISONS)
         if operator in ("_null", "_nnull", "_empty", "_nempty"):
-            return {operator: self._random.choice([True, False, "true", "x"])}
+            return {operator: self._random.choice([True, False, "true"])}
         if operator in ("_in", "_nin", "_between", "_nbetween"):
             return {operator: [self._value(kind) for _ in range(2)]}
         return {operator: self._value(kind)}
 
     def _value(self, kind: str) -> Any:
-        return self._random.choice(VALUES.get(kind, NONSENSE) if self._now_and_then(8) else NONSENSE)
+        return self._random.choice(VALUES.get(kind, NONSENSE) if self._now_and_then(9) else NONSENSE)
 
 
 GUARDED_RIGHTS = Rights(Public(), rules={**MEMBER_RIGHTS.rules, **SENIOR_RIGHTS.rules}, variables=VARIABLES)
@@ -208,7 +216,6 @@ MEMBER_CANNOT_SEE: Changes = {
         3: {"title": "other", "views": 1, "author": 1, "status": "archived", "day": "2000-01-01", "body": "estate"},
         5: {"title": "First", "views": 1000, "author": None, "price": "99.00", "tags": ["x"]},
     },
-    "articles_labels": {},
 }
 SENIOR_CANNOT_SEE: Changes = {
     "articles": {
@@ -249,9 +256,9 @@ def before(changes: Changes) -> Changes:
 async def test_answers_do_not_depend_on_what_cannot_be_seen(
     database: Database, rights: Rights, collections: list[str], unseen: Changes, seed: int
 ) -> None:
-    asked = Asker(seed, collections).ask(QUERIES)
+    asked = Asker(seed, collections, unseen).ask(QUERIES)
     answers = [await answer(database, rights, collection, query) for collection, query in asked]
-    assert sum(isinstance(each, list) for each in answers) > QUERIES / 10, "most of the queries make no sense"
+    assert any(isinstance(each, list) for each in answers), "none of the queries makes sense"
     await change(database, unseen)
     try:
         again = [await answer(database, rights, collection, query) for collection, query in asked]
