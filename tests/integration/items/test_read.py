@@ -407,7 +407,7 @@ async def test_read_answers(
         ),
         (MEMBER_RIGHTS, {"aggregate": {"count": "*"}}, [{"count": "3"}]),
     ],
-    ids=str,
+    ids=lambda value: "" if isinstance(value, Rights) else str(value)[:60],
 )
 async def test_aggregation_answers(
     database: Database, rights: Rights, query: dict[str, Any], groups: list[Any]
