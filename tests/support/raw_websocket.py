@@ -124,7 +124,7 @@ def upgrade_request(port: int, path: str = "/websocket", **headers: str | None) 
         "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
         "Sec-WebSocket-Version": "13",
     }
-    if path == "/graphql":
+    if path.startswith("/graphql"):
         fields["Sec-WebSocket-Protocol"] = "graphql-transport-ws"
     replaced: dict[str, str | None] = {**fields, **{name.replace("_", "-"): value for name, value in headers.items()}}
     lines = [f"{name}: {value}" for name, value in replaced.items() if value is not None]

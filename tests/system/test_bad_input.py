@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group(
 MEMBER = {"type": "auth", "access_token": "member-static-token"}
 PAYLOAD_LIMIT = 1024 * 1024
 ENDPOINTS = ("/websocket", "/websocket/logs", "/graphql")
+IN_THE_URL = ("", "?access_token=admin-static-token")
 
 
 @dataclass(frozen=True)
@@ -278,9 +279,12 @@ async def test_member_who_sends_a_bad_frame_is_closed(house: House, case: Case) 
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("token", IN_THE_URL, ids=["stranger", "administrator"])
 @pytest.mark.parametrize("case", named(FRAMES))
-async def test_stranger_who_sends_a_bad_frame_is_closed(house: House, case: Case, path: str) -> None:
-    async with raw_websocket(house.server.port, path) as socket:
+async def test_sender_of_a_bad_frame_is_closed_on_every_endpoint(
+    house: House, case: Case, token: str, path: str
+) -> None:
+    async with raw_websocket(house.server.port, path + token) as socket:
         await socket.send(case.sent)
         assert await until_closed(socket) == ([], case.close)
     await house.is_unaffected()
