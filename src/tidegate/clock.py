@@ -1,4 +1,4 @@
-"""Time as a value: whatever needs to know the time is given a `Clock`, so that tests pass time in instead of waiting."""
+"""Time as a value: whatever needs to know the time is given a `Clock`, so that tests pass time in and never wait."""
 
 import time
 from datetime import UTC, datetime
