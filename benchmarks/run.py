@@ -127,10 +127,12 @@ async def run(console: Console) -> bool:
         database = await stack.enter_async_context(temporary_database("postgresql"))
         with pinned(SERVER_CORES):
             server = await stack.enter_async_context(running_server({**environment(database), **VARIABLES}))
-        console.print((await yardstick("seed", server.url, "--users", str(USERS))).strip(), highlight=False)
+        console.print(
+            (await yardstick("seed", server.url, "--users", str(USERS))).strip(), highlight=False, soft_wrap=True
+        )
         for scenario in SCENARIOS:
             results.answers[scenario.name] = await perform(scenario, server)
-            console.print(results.answers[scenario.name].strip(), highlight=False)
+            console.print(results.answers[scenario.name].strip(), highlight=False, soft_wrap=True)
     console.print(results.table())
     faulty = [scenario.name for scenario in SCENARIOS if results.faulty(scenario)]
     console.print(
@@ -147,7 +149,7 @@ def unlimited_files() -> None:
 
 def main() -> int:
     unlimited_files()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     try:
         return 0 if asyncio.run(run(console)) else 1
     except pytest.skip.Exception as missing:
