@@ -105,7 +105,7 @@ class Selector:
         return all_of(parts)
 
     def _order(self, place: _Place, sort_field: str | None) -> tuple[Order, ...]:
-        """As asked, else by the sort field; rows that are equal in this by their keys."""
+        """As asked, else by the sort field where it can be seen; rows that are equal in this by their keys."""
         collection, alias = place.visibility.collection, place.query.alias_by_name
         order: dict[Operand, Order] = {}
         for text in place.query.sort:
@@ -113,11 +113,11 @@ class Selector:
             steps = split_path(alias.get(name, name))
             found, field = ordered_operand(self._sight, place.visibility, steps, place.path)
             order.setdefault(found, Order(found, field, descending=text.startswith("-")))
-        last = [sort_field, collection.primary_key] if not order else [collection.primary_key]
-        for each in last:
-            if each is not None and each in collection.fields:
-                column = Column(collection.fields[each])
-                order.setdefault(column, Order(column, column.field))
+        if not order and sort_field is not None and place.visibility.sees(sort_field):
+            column = place.visibility.column(sort_field, place.path)
+            order[column] = Order(column, column.field)
+        key = Column(collection.key_field)
+        order.setdefault(key, Order(key, key.field))
         return tuple(order.values())
 
     def _outputs(self, place: _Place, wanted: Iterable[_Wanted]) -> Iterator[Output]:

@@ -458,6 +458,18 @@ def test_every_order_ends_in_the_primary_key() -> None:
     assert only.descending
 
 
+def test_default_order_is_that_of_the_sort_field_where_it_can_be_seen() -> None:
+    fields = {"fields": ["blocks.item"]}
+    for rights, names in (
+        (ADMIN, ["sort", "id"]),
+        (rights_with({"pages": [rule()], "pages_blocks": [rule(fields=["item", "sort"])]}), ["sort", "id"]),
+        (rights_with({"pages": [rule()], "pages_blocks": [rule(fields=["item"])]}), ["id"]),
+    ):
+        [blocks] = planned(rights, "pages", fields).selection.outputs
+        assert isinstance(blocks, Related)
+        assert [order.operand for order in blocks.selection.order] == [column("pages_blocks", name) for name in names]
+
+
 def test_rows_for_an_action_need_a_rule_for_every_field() -> None:
     rules = [rule({"status": {"_eq": "published"}}), rule({"views": {"_gte": 100}}, ["id", "title"])]
     rights = rights_with({"articles": rules}, action="update")
