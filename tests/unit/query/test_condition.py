@@ -1,5 +1,7 @@
 """Conditions as values: put together, compared, bound."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +14,13 @@ from tidegate.query.condition import (
     Column,
     Comparison,
     Condition,
+    Count,
+    Length,
+    Link,
     Operator,
     Or,
+    Part,
+    Remote,
     Variable,
     all_of,
     any_of,
@@ -21,8 +28,10 @@ from tidegate.query.condition import (
     put_in,
     variables_of,
 )
+from tidegate.schema import RelationKind
 
-VIEWS = build_schema().collections["articles"].fields["views"]
+SCHEMA = build_schema()
+VIEWS = SCHEMA.collections["articles"].fields["views"]
 ONE, TWO, THREE = (Comparison(Column(VIEWS), Operator.EQ, number) for number in (1, 2, 3))
 USER, ROLES = Variable("$CURRENT_USER", VIEWS), Variable("$CURRENT_ROLES", VIEWS, many=True)
 
@@ -78,3 +87,26 @@ def test_binding_reaches_guards() -> None:
     bound = bound_condition(condition, arguments.__getitem__)
     seen = Comparison(Column(VIEWS), Operator.GT, 7)
     assert bound == Or((Comparison(Column(VIEWS, seen), Operator.IN, (1, 2)), ONE))
+
+
+def test_binding_reaches_what_is_remote() -> None:
+    author, key = SCHEMA.collections["articles"].fields["author"], SCHEMA.collections["authors"].fields["id"]
+
+    def sorted_by(value: Any) -> Remote:
+        seen = Comparison(Column(VIEWS), Operator.GT, value)
+        link = Link(RelationKind.M2O, Column(author, seen), key)
+        return Remote(link, seen, Count(link, seen))
+
+    condition = Comparison(sorted_by(USER), Operator.EQ, 1)
+    assert set(variables_of(condition)) == {USER}
+    assert bound_condition(condition, lambda _: 7) == Comparison(sorted_by(7), Operator.EQ, 1)
+
+
+@pytest.mark.parametrize("operand", [partial(Part, "year"), Length])
+def test_binding_reaches_the_columns_of_functions(operand: Callable[[Column], Part | Length]) -> None:
+    def checked(value: Any) -> Comparison:
+        guard = Comparison(Column(VIEWS), Operator.GT, value)
+        return Comparison(operand(Column(SCHEMA.collections["articles"].fields["day"], guard)), Operator.EQ, 1)
+
+    assert list(variables_of(checked(USER))) == [USER]
+    assert bound_condition(checked(USER), lambda _: 7) == checked(7)
