@@ -147,6 +147,7 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"labels": {"labels_code": {"_eq": "red", "color": {"_eq": "#00f"}}}}, []),
     ({"labels": {"_or": [{"labels_code": {"_eq": "red"}}, {"labels_code": {"_eq": "green"}}]}}, [1]),
     ({"labels": {"_or": [{"_none": {}}, {"_some": {"labels_code": {"_eq": "red"}}}]}}, [1, 3, 4, 5]),
+    ({"labels": {"_or": [{"_and": [{"_none": {"id": {"_eq": 3}}}, {"id": {"_gt": 1}}]}, {"id": {"_eq": 3}}]}}, [1, 2]),
     ({"ref": {"_eq": "$CURRENT_USER"}}, []),
     ({"ref": {"_neq": "$CURRENT_ROLE"}}, []),
     ({"title": {"_in": ["$CURRENT_ROLES", "First light"]}}, [1]),
