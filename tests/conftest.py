@@ -1,6 +1,6 @@
 """What every test may use, and what the end of a run says: figures that tests measured, and engines covered."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any
 
 import pytest
@@ -19,6 +19,14 @@ async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 async def redis_url() -> str:
     """A Redis that other tests use too: take a unique prefix."""
     return await engines.redis_url()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Captured text may hold half of a surrogate pair, which pytest-xdist cannot send to the process that reports."""
+    report = yield
+    report.sections = [(title, text.encode(errors="replace").decode()) for title, text in report.sections]
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
