@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tidegate.errors import Conflict, InvalidPayload, TidegateError
@@ -19,8 +20,11 @@ from tidegate.schema.model import Collection, Schema
 
 log = logging.getLogger(__name__)
 
-FAULTS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
-"""What SQLAlchemy and the drivers raise; the rest is a mistake in the program and is not caught."""
+FAULTS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, EOFError, asyncpg.InternalClientError)
+"""What SQLAlchemy and the drivers raise; the rest is a mistake in the program and is not caught.
+
+The last two come past SQLAlchemy, from a PostgreSQL that goes away in the middle of an answer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,10 @@ def translate(
     """
     if isinstance(error, TidegateError):
         return error
-    if isinstance(error, OSError | PoolTimeoutError):
+    if isinstance(error, OSError | EOFError | PoolTimeoutError):
+        return TidegateError("SERVICE_UNAVAILABLE")
+    if isinstance(error, asyncpg.InternalClientError | InterfaceError):
+        log.warning("The database driver lost its way: %s", _kind(error))
         return TidegateError("SERVICE_UNAVAILABLE")
     fault = _UNKNOWN
     if isinstance(error, DBAPIError):

@@ -2,9 +2,10 @@
 
 import sqlite3
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tidegate.database.faults import translate
@@ -24,7 +25,17 @@ def mysql_error(number: int, message: str) -> IntegrityError:
     return IntegrityError("INSERT …", None, MysqlError(number, message))
 
 
-@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), PoolTimeoutError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        TimeoutError(),
+        EOFError(),
+        PoolTimeoutError(),
+        asyncpg.InternalClientError("got result for unknown protocol state 3"),
+        InterfaceError("SELECT 1", {}, Exception("cannot perform operation: another operation is in progress")),
+    ],
+)
 def test_unreachable_database_is_unavailable(error: Exception) -> None:
     assert translate(error, SCHEMA).code == "SERVICE_UNAVAILABLE"
 
