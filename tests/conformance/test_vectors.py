@@ -44,7 +44,6 @@ def replays(
         yield replays_on
 
 
-@pytest.mark.xdist_group("conformance")
 @pytest.mark.parametrize(
     ("engine", "vector"),
     [

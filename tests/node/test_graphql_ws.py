@@ -14,8 +14,6 @@ import pytest_asyncio
 from tests.node.clients import Driver, driver, install
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 
-pytestmark = pytest.mark.xdist_group("node")
-
 MEMBER = "member-static-token"
 MESSAGES = {"query": "subscription { messages_mutated(event: create) { key data { text } } }"}
 QUERY = {"query": "{ messages(limit: 1) { id } }"}

@@ -13,8 +13,6 @@ import pytest
 from tests.node.clients import Driver, driver, install
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 
-pytestmark = pytest.mark.xdist_group("node")
-
 VERSIONS = {"sdk18": "18.0.3", "sdk26": "26.0.0"}
 MESSAGES = {"fields": ["id", "text"]}
 

@@ -32,7 +32,7 @@ from tests.support.raw_websocket import (
 )
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bad-input")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MEMBER = {"type": "auth", "access_token": "member-static-token"}
 PAYLOAD_LIMIT = 1024 * 1024
