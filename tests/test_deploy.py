@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
+from tests.support.nginx import nginx_command
 from tidegate.settings import load_settings, read_environment, variables
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 KNOWN = {variable.name for variable in variables()}
-UPSTREAMS = ["upstream-host.conf", "upstream-compose.conf"]
+UPSTREAMS = {"upstream-host.conf": 1, "upstream-compose.conf": 2}
+"""How many processes each names."""
 
 
 def env_file(name: str) -> dict[str, str]:
@@ -93,23 +95,12 @@ def test_unit_runs_a_command_that_there_is_and_verifies(tmp_path: Path) -> None:
     assert (verified.returncode, ours) == (0, []), verified.stderr
 
 
-@pytest.mark.parametrize("upstream", UPSTREAMS)
-def test_site_is_what_nginx_reads(tmp_path: Path, upstream: str) -> None:
-    if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed: the site is not tested by it")
-    site = (DEPLOY / "nginx" / "tidegate.conf").read_text(encoding="utf-8")
-    balanced = (DEPLOY / "nginx" / upstream).read_text(encoding="utf-8")
-    (tmp_path / "upstream.conf").write_text(re.sub(r"app-\d", "127.0.0.1", balanced))
-    site = site.replace("/etc/nginx/tidegate-upstream.conf", str(tmp_path / "upstream.conf"))
-    site = site.replace("/var/log/nginx", str(tmp_path)).replace("listen 80;", "listen 127.0.0.1:8080;")
-    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ {site} }}")
-    tested = subprocess.run(
-        ["nginx", "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "errors")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize(("upstream", "processes"), UPSTREAMS.items())
+def test_site_is_what_nginx_reads(tmp_path: Path, upstream: str, processes: int) -> None:
+    command = nginx_command(tmp_path, upstream, 8080, [8055] * processes)
+    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
+    assert "[warn]" not in tested.stderr
 
 
 @pytest.mark.parametrize("name", ["tidegate.conf", *UPSTREAMS])
