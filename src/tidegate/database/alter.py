@@ -1,5 +1,9 @@
-"""Changing tables, on any engine. To be called within `Database.restructuring`."""
+"""Changing tables, on any engine. To be called within `Database.restructuring`.
 
+On MySQL, which commits each statement by itself, what is changed of one table is one statement.
+"""
+
+from collections.abc import Sequence
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -7,6 +11,9 @@ import sqlalchemy as sa
 from tidegate.database import alter_server, alter_sqlite
 from tidegate.database.catalog import Column, ForeignKey
 from tidegate.schema.model import Field
+
+Change = tuple[Column, Field]
+"""A column, and the field that it is to become."""
 
 
 class Alterations(Protocol):
@@ -16,8 +23,11 @@ class Alterations(Protocol):
         """Add a column to `field.collection`, with its unique index where it is unique."""
         ...
 
-    def alter_column(self, connection: sa.Connection, column: Column, after: Field) -> None:
-        """Give a column the type, nullability, default and uniqueness of `after`; what it has of them already stays."""
+    def alter_columns(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
+        """Give columns of one table the type, nullability, default and uniqueness of their fields, all or none.
+
+        What they have of them already stays.
+        """
         ...
 
     def drop_column(self, connection: sa.Connection, table: str, name: str) -> None:

@@ -1,5 +1,8 @@
 """Changing tables on PostgreSQL and MySQL."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from tidegate.database.catalog import Column, ForeignKey
@@ -13,25 +16,50 @@ from tidegate.database.ddl import (
     run,
     same_default,
     same_type,
+    unique_index_definition,
 )
 from tidegate.schema.model import Field
 
 
 def add_column(connection: sa.Connection, field: Field) -> None:
-    definition = column_definition(field, connection.dialect)
-    _alter(connection, field.collection, f"ADD COLUMN {definition}")
-    if field.unique:
-        run(connection, create_unique_index(field.collection, field.name, connection.dialect))
+    table, dialect = field.collection, connection.dialect
+    actions = [f"ADD COLUMN {column_definition(field, dialect)}"]
+    if field.unique and dialect.name == "mysql":
+        actions.append(unique_index_definition(table, field.name, dialect))
+    _alter(connection, table, *actions)
+    if field.unique and dialect.name != "mysql":
+        run(connection, create_unique_index(table, field.name, dialect))
 
 
-def alter_column(connection: sa.Connection, column: Column, after: Field) -> None:
-    if column.unique and not after.unique:
-        _drop_unique(connection, column)
+def alter_columns(connection: sa.Connection, changes: Sequence[tuple[Column, Field]]) -> None:
     if connection.dialect.name == "mysql":
-        _alter(connection, column.table, f"MODIFY COLUMN {column_definition(after, connection.dialect, column)}")
+        actions = [action for column, after in changes for action in _mysql_actions(connection, column, after)]
+        if actions:
+            _alter(connection, changes[0][0].table, *actions)
     else:
-        for action in _postgresql_actions(column, after, connection.dialect):
-            _alter(connection, column.table, f"ALTER COLUMN {quote(column.name, connection.dialect)} {action}")
+        for column, after in changes:
+            _alter_postgresql_column(connection, column, after)
+
+
+def _mysql_actions(connection: sa.Connection, column: Column, after: Field) -> Iterator[str]:
+    if column.unique and not after.unique:
+        for row in _unique_indexes(connection, column, _MYSQL_UNIQUE):
+            yield f"DROP INDEX {quote(row.name, connection.dialect)}"
+    yield f"MODIFY COLUMN {column_definition(after, connection.dialect, column)}"
+    if after.unique and not column.unique:
+        yield unique_index_definition(column.table, column.name, connection.dialect)
+
+
+def _alter_postgresql_column(connection: sa.Connection, column: Column, after: Field) -> None:
+    if column.unique and not after.unique:
+        for row in _unique_indexes(connection, column, _POSTGRESQL_UNIQUE):
+            quoted = quote(row.name, connection.dialect)
+            if row.is_constraint:
+                _alter(connection, column.table, f"DROP CONSTRAINT {quoted}")
+            else:
+                run(connection, f"DROP INDEX {quoted}")
+    for action in _postgresql_actions(column, after, connection.dialect):
+        _alter(connection, column.table, f"ALTER COLUMN {quote(column.name, connection.dialect)} {action}")
     if after.unique and not column.unique:
         run(connection, create_unique_index(column.table, column.name, connection.dialect))
 
@@ -57,9 +85,8 @@ def drop_column(connection: sa.Connection, table: str, name: str) -> None:
 
 
 def add_foreign_key(connection: sa.Connection, key: ForeignKey) -> None:
-    if connection.dialect.name == "mysql":
-        _match_target(connection, key)
-    _alter(connection, key.table, f"ADD {foreign_key_definition(key, connection.dialect)}")
+    actions = _matching_target(connection, key) if connection.dialect.name == "mysql" else []
+    _alter(connection, key.table, *actions, f"ADD {foreign_key_definition(key, connection.dialect)}")
 
 
 def drop_foreign_key(connection: sa.Connection, key: ForeignKey) -> None:
@@ -72,8 +99,8 @@ def drop_table(connection: sa.Connection, name: str) -> None:
     run(connection, f"DROP TABLE {quote(name, connection.dialect)}")
 
 
-def _alter(connection: sa.Connection, table: str, action: str) -> None:
-    run(connection, f"ALTER TABLE {quote(table, connection.dialect)} {action}")
+def _alter(connection: sa.Connection, table: str, *actions: str) -> None:
+    run(connection, f"ALTER TABLE {quote(table, connection.dialect)} {', '.join(actions)}")
 
 
 _POSTGRESQL_UNIQUE = """
@@ -87,23 +114,14 @@ _POSTGRESQL_UNIQUE = """
           AND x.indisunique AND NOT x.indisprimary AND x.indnkeyatts = 1
 """
 _MYSQL_UNIQUE = """
-    SELECT INDEX_NAME AS name, FALSE AS is_constraint FROM information_schema.STATISTICS
+    SELECT INDEX_NAME AS name FROM information_schema.STATISTICS
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :table AND NON_UNIQUE = 0 AND INDEX_NAME <> 'PRIMARY'
     GROUP BY INDEX_NAME HAVING COUNT(*) = 1 AND MIN(COLUMN_NAME) = :column
 """
 
 
-def _drop_unique(connection: sa.Connection, column: Column) -> None:
-    mysql = connection.dialect.name == "mysql"
-    rows = connection.execute(
-        sa.text(_MYSQL_UNIQUE if mysql else _POSTGRESQL_UNIQUE), {"table": column.table, "column": column.name}
-    ).all()
-    for row in rows:
-        quoted = quote(row.name, connection.dialect)
-        if mysql or row.is_constraint:
-            _alter(connection, column.table, f"DROP {'INDEX' if mysql else 'CONSTRAINT'} {quoted}")
-        else:
-            run(connection, f"DROP INDEX {quoted}")
+def _unique_indexes(connection: sa.Connection, column: Column, sql: str) -> Sequence[sa.Row[Any]]:
+    return connection.execute(sa.text(sql), {"table": column.table, "column": column.name}).all()
 
 
 _MYSQL_COLUMN = """
@@ -114,15 +132,15 @@ _MYSQL_COLUMN = """
 """
 
 
-def _match_target(connection: sa.Connection, key: ForeignKey) -> None:
+def _matching_target(connection: sa.Connection, key: ForeignKey) -> list[str]:
     """MySQL wants both columns of a foreign key to have one type, one sign and one collation."""
     find = sa.text(_MYSQL_COLUMN)
     own = connection.execute(find, {"table": key.table, "column": key.column}).one()
     target = connection.execute(find, {"table": key.target, "column": key.target_column}).one()
     if (own.type, own.collation) == (target.type, target.collation):
-        return
+        return []
     spelled = target.type
     if target.charset is not None:
         spelled += f" CHARACTER SET {target.charset} COLLATE {target.collation}"
     spelled += " NULL" if own.nullable == "YES" else " NOT NULL"
-    _alter(connection, key.table, f"MODIFY COLUMN {quote(key.column, connection.dialect)} {spelled}")
+    return [f"MODIFY COLUMN {quote(key.column, connection.dialect)} {spelled}"]

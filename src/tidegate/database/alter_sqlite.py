@@ -24,7 +24,12 @@ def add_column(connection: sa.Connection, field: Field) -> None:
         run(connection, create_unique_index(field.collection, field.name, connection.dialect))
 
 
-def alter_column(connection: sa.Connection, column: Column, after: Field) -> None:
+def alter_columns(connection: sa.Connection, changes: Sequence[tuple[Column, Field]]) -> None:
+    for column, after in changes:
+        _alter_column(connection, column, after)
+
+
+def _alter_column(connection: sa.Connection, column: Column, after: Field) -> None:
     definition = column_definition(after, connection.dialect, column)
     if column.unique and not after.unique:
         _drop_indexes(connection, column.table, column.name, unique=True)

@@ -100,7 +100,7 @@ def column_definition(field: Field, dialect: sa.Dialect, present: Column | None 
         spelled += " NOT NULL"
     elif dialect.name == "mysql":
         spelled += " NULL"  # a `timestamp` is NOT NULL unless told
-    if present is not None and present.default is not None and same_default(present, field):
+    if present is not None and is_default(present.default) and same_default(present, field):
         default: str | None = f"({present.default})" if dialect.name == "sqlite" else present.default
     else:
         default = default_expression(field, dialect)
@@ -183,6 +183,12 @@ def create_table(name: str, fields: Sequence[Field], keys: Sequence[ForeignKey],
 def create_unique_index(table: str, column: str, dialect: sa.Dialect) -> str:
     name = quote(constraint_name(table, column, "unique"), dialect)
     return f"CREATE UNIQUE INDEX {name} ON {quote(table, dialect)} ({quote(column, dialect)})"
+
+
+def unique_index_definition(table: str, column: str, dialect: sa.Dialect) -> str:
+    """The same within ALTER TABLE of MySQL."""
+    name = quote(constraint_name(table, column, "unique"), dialect)
+    return f"ADD UNIQUE INDEX {name} ({quote(column, dialect)})"
 
 
 def constraint_name(table: str, column: str, kind: str) -> str:

@@ -1,11 +1,12 @@
 """`/collections`, `/fields`, `/relations`: the structure of the project, for administrators (PROTOCOL section 1)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
 from tidegate.http.answers import data_answer, no_content
-from tidegate.http.payloads import as_object, as_objects, required_text
+from tidegate.http.payloads import as_object, as_objects
 from tidegate.http.request import ApiRequest, Handler
 from tidegate.items.structure import Structure
 
@@ -16,7 +17,11 @@ class StructureHandlers:
 
     def paths(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
-            "/collections": {"GET": self.read_collections, "POST": self.create_collection},
+            "/collections": {
+                "GET": self.read_collections,
+                "POST": self.create_collection,
+                "PATCH": self.update_collections,
+            },
             "/collections/{collection}": {
                 "GET": self.read_collection,
                 "PATCH": self.update_collection,
@@ -45,12 +50,16 @@ class StructureHandlers:
         return data_answer(await self._structure.read_collection(await request.rights(), collection(request)))
 
     async def create_collection(self, request: ApiRequest) -> Response:
-        """One collection, or an array of them."""
+        """One collection, or an array of them: all or none."""
         body, rights = await request.payload(), await request.rights()
         if isinstance(body, list):
-            made = [await self._structure.create_collection(rights, data) for data in as_objects(body)]
-            return data_answer(made)
+            return data_answer(await self._structure.create_collections(rights, as_objects(body)))
         return data_answer(await self._structure.create_collection(rights, as_object(body)))
+
+    async def update_collections(self, request: ApiRequest) -> Response:
+        """An array of collections, each with its name: all or none."""
+        body, rights = await request.payload(), await request.rights()
+        return data_answer(await self._structure.update_collections(rights, as_array(body)))
 
     async def update_collection(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
@@ -75,12 +84,9 @@ class StructureHandlers:
         return data_answer(await self._structure.create_field(rights, collection(request), body))
 
     async def update_fields(self, request: ApiRequest) -> Response:
-        """An array of fields, each with its name."""
+        """An array of fields, each with its name: all or none."""
         body, rights = await request.payload(), await request.rights()
-        rows = as_objects(body) if isinstance(body, list) else [as_object(body)]
-        named = [(required_text(row, "field"), row) for row in rows]
-        updated = [await self._structure.update_field(rights, collection(request), name, row) for name, row in named]
-        return data_answer(updated)
+        return data_answer(await self._structure.update_fields(rights, collection(request), as_array(body)))
 
     async def update_field(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
@@ -111,6 +117,11 @@ class StructureHandlers:
     async def delete_relation(self, request: ApiRequest) -> Response:
         await self._structure.delete_relation(await request.rights(), collection(request), field(request))
         return no_content()
+
+
+def as_array(body: object) -> list[dict[str, Any]]:
+    """The objects of an array; one object stands for an array of one."""
+    return as_objects(body) if isinstance(body, list) else [as_object(body)]
 
 
 def collection(request: ApiRequest) -> str:

@@ -1,12 +1,15 @@
 """Collections, fields and relations: real tables, columns and foreign keys, and the metadata rows beside them.
 
-Administrators only. A change is one transaction; where the database commits each DDL statement by itself
-(`Capabilities.transactional_ddl`), everything is checked first, and a collection whose metadata cannot be written is
-dropped again. After every change the database is looked at anew. System tables keep their fields.
+Administrators only. A change, also of several collections or fields at once, is one transaction. Where the database
+commits each DDL statement by itself (`Capabilities.transactional_ddl`), the metadata rows are written and taken back
+before the first of them, so that only DDL itself can fail then: new tables are dropped again, and columns of one table
+change in one statement. After every change the database is looked at anew. System tables keep their fields.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -19,13 +22,26 @@ from tidegate.database.system import system_tables
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items import structure_input as given
 from tidegate.items import structure_output as shape
-from tidegate.items.structure_input import NewField, Object
+from tidegate.items.structure_input import Object
 from tidegate.items.structure_output import Item
 from tidegate.items.structure_rows import COLLECTIONS, FIELDS, RELATIONS, MetadataRows, Row
 from tidegate.schema import Collection, Field, Relation
 
 _DEPENDENTS = ("directus_permissions", "directus_presets", "directus_shares", "directus_versions", "directus_comments")
 """Tables whose rows name a collection and go with it."""
+
+
+Alter = Callable[[sa.Connection], None]
+
+
+class NewCollection(NamedTuple):
+    """A collection to be made; a folder has no fields."""
+
+    name: str
+    fields: Sequence[Field]
+    row: Row | None
+    """Of `directus_collections`; None where it is to have no metadata."""
+    field_rows: Sequence[Row]
 
 
 class Structure:
@@ -49,54 +65,90 @@ class Structure:
         return [shape.collection_item(name, collections.get(name), rows.get(name)) for name in {**collections, **rows}]
 
     async def read_collection(self, rights: Rights, name: str) -> Item:
-        found = [item for item in await self.read_collections(rights) if item["collection"] == name]
-        if not found:
-            raise Forbidden.collection(name)
-        return found[0]
+        return (await self._some_collections(rights, [name]))[0]
 
     async def create_collection(self, rights: Rights, data: Object) -> Item:
         """`{collection, schema, meta, fields}`; without `schema` a folder, which is metadata alone."""
+        return (await self.create_collections(rights, [data]))[0]
+
+    async def create_collections(self, rights: Rights, several: Sequence[Object]) -> list[Item]:
+        """All or none."""
         _administrators_only(rights)
         rows = await self._metadata.all(COLLECTIONS)
-        taken = [*self._database.schema.collections, *self._database.unserved, *(row["collection"] for row in rows)]
+        wanted = self._new_collections(several, [row["collection"] for row in rows])
+        created: list[str] = []
+
+        def create(connection: sa.Connection) -> None:
+            for new in wanted:
+                if new.fields:
+                    _create_table(connection, new, created)
+
+        async def record(transaction: Transaction) -> None:
+            for new in wanted:
+                if new.row is not None:
+                    await self._metadata.insert(transaction, COLLECTIONS, new.row)
+                for row in new.field_rows:
+                    await self._metadata.insert(transaction, FIELDS, row)
+
+        def undo(connection: sa.Connection) -> None:
+            for name in created:
+                alterations(connection).drop_table(connection, name)
+
+        await self._change(record, create, undo)
+        return await self._some_collections(rights, [new.name for new in wanted])
+
+    def _new_collections(self, several: Sequence[Object], folders: Sequence[str]) -> list[NewCollection]:
+        taken = [*self._database.schema.collections, *self._database.unserved, *folders]
+        wanted: list[NewCollection] = []
+        for data in several:
+            wanted.append(self._new_collection(data, taken))
+            taken.append(wanted[-1].name)
+        return wanted
+
+    def _new_collection(self, data: Object, taken: Sequence[str]) -> NewCollection:
         name = given.new_collection_name(data, taken)
         schema, meta = given.member(data, "schema"), given.member(data, "meta")
+        row = None
+        if "meta" not in data or meta is not None:
+            row = {"collection": name, **self._metadata.from_input(meta or {}, COLLECTIONS)}
         fields = given.new_fields(name, data) if schema is not None else []
-        meta_rows = [self._metadata.of_field(made) for made in fields if made.meta is not None]
-        collection_row = {"collection": name, **self._metadata.from_input(meta or {}, COLLECTIONS)}
-        async with self._database.restructuring() as transaction:
-            if fields:
-                await _create_table(transaction, name, fields)
-            try:
-                if "meta" not in data or meta is not None:
-                    await self._metadata.insert(transaction, COLLECTIONS, collection_row)
-                for row in meta_rows:
-                    await self._metadata.insert(transaction, FIELDS, row)
-            except TidegateError:
-                if fields and not self._database.capabilities.transactional_ddl:
-                    await transaction.run(lambda connection: alterations(connection).drop_table(connection, name))
-                raise
-        await self._database.reload()
-        return await self.read_collection(rights, name)
+        field_rows = [self._metadata.of_field(made) for made in fields if made.meta is not None]
+        return NewCollection(name, [made.field for made in fields], row, field_rows)
 
     async def update_collection(self, rights: Rights, name: str, data: Object) -> Item:
         """Change `meta`."""
-        await self.read_collection(rights, name)
-        row = self._metadata.from_input(given.member(data, "meta") or {}, COLLECTIONS)
-        async with self._database.transaction() as transaction:
-            await self._metadata.put(transaction, COLLECTIONS, {"collection": name}, row)
-        await self._database.reload()
-        return await self.read_collection(rights, name)
+        return (await self.update_collections(rights, [{**data, "collection": name}]))[0]
+
+    async def update_collections(self, rights: Rights, several: Sequence[Object]) -> list[Item]:
+        """Change `meta` of all, each named by its `collection`, or of none."""
+        names = [given.text(data, "collection") for data in several]
+        await self._some_collections(rights, names)
+        rows = [self._metadata.from_input(given.member(data, "meta") or {}, COLLECTIONS) for data in several]
+
+        async def record(transaction: Transaction) -> None:
+            for name, row in zip(names, rows, strict=True):
+                await self._metadata.put(transaction, COLLECTIONS, {"collection": name}, row)
+
+        await self._change(record)
+        return await self._some_collections(rights, names)
+
+    async def _some_collections(self, rights: Rights, names: Sequence[str]) -> list[Item]:
+        found = {item["collection"]: item for item in await self.read_collections(rights)}
+        for name in names:
+            if name not in found:
+                raise Forbidden.collection(name)
+        return [found[name] for name in names]
 
     async def delete_collection(self, rights: Rights, name: str) -> None:
         """Drop the table and what names it: metadata, permissions, relations, alias fields that led to it."""
         await self.read_collection(rights, name)
         self._not_system(name)
-        async with self._database.restructuring() as transaction:
+
+        def drop(connection: sa.Connection) -> None:
             if name in self._database.schema.collections:
-                await transaction.run(lambda connection: _drop_table(connection, name))
-            await self._forget_collection(transaction, name)
-        await self._database.reload()
+                _drop_table(connection, name)
+
+        await self._change(lambda transaction: self._forget_collection(transaction, name), drop)
 
     async def _forget_collection(self, transaction: Transaction, name: str) -> None:
         for row in await self._metadata.all(RELATIONS, transaction):
@@ -152,31 +204,51 @@ class Structure:
         if made.field.primary_key:
             raise InvalidPayload("A collection has one primary key")
         row = None if made.meta is None else self._metadata.of_field(made)
-        async with self._database.restructuring() as transaction:
+
+        def alter(connection: sa.Connection) -> None:
             if not made.field.alias:
-                await transaction.run(lambda connection: alterations(connection).add_column(connection, made.field))
+                alterations(connection).add_column(connection, made.field)
+
+        async def record(transaction: Transaction) -> None:
             if row is not None:
                 await self._metadata.insert(transaction, FIELDS, row)
-        await self._database.reload()
+
+        await self._change(record, alter)
         return await self.read_field(rights, collection, made.field.name)
 
     async def update_field(self, rights: Rights, collection: str, name: str, data: Object) -> Item:
         """Change `meta`, and of a column its type, length, default, nullability or uniqueness."""
+        return (await self.update_fields(rights, collection, [{**data, "field": name}]))[0]
+
+    async def update_fields(self, rights: Rights, collection: str, several: Sequence[Object]) -> list[Item]:
+        """As `update_field` for all, each named by its `field`, or for none."""
         _administrators_only(rights)
-        before = self._field(collection, name)
-        after = given.changed_field(before, data)
-        meta = given.member(data, "meta")
-        row = None if meta is None else self._metadata.from_input(meta, FIELDS)
-        async with self._database.restructuring() as transaction:
-            if _differs(before, after):
-                if _is_system(before):
-                    raise Forbidden
-                await self._refuse_nulls(transaction, before, after)
-                await transaction.run(lambda connection: _alter_column(connection, after))
-            if row is not None:
+        before = {name: self._field(collection, name) for name in [given.text(data, "field") for data in several]}
+        after = dict(before)
+        rows: list[tuple[str, Row]] = []
+        for data in several:
+            name = given.text(data, "field")
+            after[name] = given.changed_field(after[name], data)
+            meta = given.member(data, "meta")
+            if meta is not None:
+                rows.append((name, self._metadata.from_input(meta, FIELDS)))
+        changed = [name for name in before if _differs(before[name], after[name])]
+        if any(_is_system(before[name]) for name in changed):
+            raise Forbidden
+
+        def alter(connection: sa.Connection) -> None:
+            for name in changed:
+                if before[name].nullable and not after[name].nullable:
+                    self._refuse_nulls(connection, collection, name)
+            _alter_columns(connection, collection, [after[name] for name in changed])
+
+        async def record(transaction: Transaction) -> None:
+            for name, row in rows:
                 await self._metadata.put(transaction, FIELDS, {"collection": collection, "field": name}, row)
-        await self._database.reload()
-        return await self.read_field(rights, collection, name)
+
+        await self._change(record, alter if changed else None)
+        found = {item["field"]: item for item in await self.read_fields(rights, collection)}
+        return [found[given.text(data, "field")] for data in several]
 
     async def delete_field(self, rights: Rights, collection: str, name: str) -> None:
         """Drop the column, and the relation and metadata that name it."""
@@ -186,11 +258,12 @@ class Structure:
             raise Forbidden
         if field.primary_key:
             raise InvalidPayload("A primary key cannot be deleted")
-        async with self._database.restructuring() as transaction:
+
+        def alter(connection: sa.Connection) -> None:
             if not field.alias:
-                await transaction.run(lambda connection: _drop_column(connection, collection, name))
-            await self._forget_field(transaction, collection, name)
-        await self._database.reload()
+                _drop_column(connection, collection, name)
+
+        await self._change(lambda transaction: self._forget_field(transaction, collection, name), alter)
 
     async def _forget_field(self, transaction: Transaction, collection: str, name: str) -> None:
         await self._metadata.delete(transaction, FIELDS, {"collection": collection, "field": name})
@@ -209,12 +282,10 @@ class Structure:
                 transaction, RELATIONS, {"many_collection": collection, column: name}, {column: None}
             )
 
-    async def _refuse_nulls(self, transaction: Transaction, before: Field, after: Field) -> None:
-        if after.nullable or not before.nullable:
-            return
-        column = self._database.tables[before.collection].c[before.name]
-        if await transaction.fetch(sa.select(sa.literal(1)).where(column.is_(None)).limit(1)):
-            raise TidegateError("CONTAINS_NULL_VALUES", collection=before.collection, field=before.name)
+    def _refuse_nulls(self, connection: sa.Connection, collection: str, name: str) -> None:
+        column = self._database.tables[collection].c[name]
+        if connection.execute(sa.select(sa.literal(1)).where(column.is_(None)).limit(1)).first():
+            raise TidegateError("CONTAINS_NULL_VALUES", collection=collection, field=name)
 
     # Relations.
 
@@ -254,12 +325,16 @@ class Structure:
             **self._metadata.from_input(meta or {}, RELATIONS),
         }
         key = self._new_key(field, data)
-        async with self._database.restructuring() as transaction:
+
+        def alter(connection: sa.Connection) -> None:
             if key is not None:
-                await transaction.run(lambda connection: alterations(connection).add_foreign_key(connection, key))
+                alterations(connection).add_foreign_key(connection, key)
+
+        async def record(transaction: Transaction) -> None:
             if "meta" not in data or meta is not None:
                 await self._metadata.insert(transaction, RELATIONS, row)
-        await self._database.reload()
+
+        await self._change(record, alter)
         return await self.read_relation(rights, collection, name)
 
     def _new_key(self, field: Field, data: Object) -> ForeignKey | None:
@@ -285,24 +360,29 @@ class Structure:
         schema, meta = given.member(data, "schema"), given.member(data, "meta")
         rule = given.on_delete(schema) if schema and "on_delete" in schema else relation.on_delete
         row = None if meta is None else self._metadata.from_input(meta, RELATIONS)
-        async with self._database.restructuring() as transaction:
+
+        def alter(connection: sa.Connection) -> None:
             if relation.on_delete is not None and rule is not None and rule != relation.on_delete:
-                await transaction.run(lambda connection: _change_rule(connection, collection, name, rule))
+                _change_rule(connection, collection, name, rule)
+
+        async def record(transaction: Transaction) -> None:
             if row is not None:
                 place = {"many_collection": collection, "many_field": name}
                 await self._metadata.put(
                     transaction, RELATIONS, place, {"one_collection": relation.one_collection, **row}
                 )
-        await self._database.reload()
+
+        await self._change(record, alter)
         return await self.read_relation(rights, collection, name)
 
     async def delete_relation(self, rights: Rights, collection: str, name: str) -> None:
         """Drop the foreign key and the metadata; the field stays."""
         await self._known_relation(rights, collection, name)
-        async with self._database.restructuring() as transaction:
-            await transaction.run(lambda connection: _drop_foreign_keys(connection, collection, name))
-            await self._metadata.delete(transaction, RELATIONS, {"many_collection": collection, "many_field": name})
-        await self._database.reload()
+        place = {"many_collection": collection, "many_field": name}
+        await self._change(
+            lambda transaction: self._metadata.delete(transaction, RELATIONS, place),
+            lambda connection: _drop_foreign_keys(connection, collection, name),
+        )
 
     async def _known_relation(self, rights: Rights, collection: str, name: str) -> Relation:
         await self.read_relation(rights, collection, name)
@@ -312,7 +392,33 @@ class Structure:
         assert view is not None, "it has just been read"
         return view.relation
 
-    # What the snapshot holds, and metadata rows.
+    async def _change(
+        self,
+        record: Callable[[Transaction], Awaitable[None]],
+        alter: Alter | None = None,
+        undo: Alter | None = None,
+    ) -> None:
+        """Change tables and the metadata rows beside them, both or neither.
+
+        `undo` takes back what `alter` has done before it failed, where a rollback does not.
+        """
+        async with self._database.restructuring() as transaction:
+            if alter is not None and self._database.capabilities.transactional_ddl:
+                await transaction.run(alter)
+            elif alter is not None:
+                await record(transaction)
+                await transaction.run(lambda connection: run(connection, "ROLLBACK"))
+                try:
+                    await transaction.run(alter)
+                except BaseException:
+                    if undo is not None:
+                        with contextlib.suppress(TidegateError):  # the first error is the one to tell
+                            await transaction.run(undo)
+                    raise
+            await record(transaction)
+        await self._database.reload()
+
+    # What the snapshot holds.
 
     def _collection(self, name: str) -> Collection:
         found = self._database.schema.collections.get(name)
@@ -363,12 +469,13 @@ def _foreign_keys(catalog: Catalog, collections: Mapping[str, Collection]) -> di
     return keys
 
 
-async def _create_table(transaction: Transaction, name: str, fields: list[NewField]) -> None:
-    def work(connection: sa.Connection) -> None:
-        for statement in create_table(name, [made.field for made in fields], [], connection.dialect):
-            run(connection, statement)
-
-    await transaction.run(work)
+def _create_table(connection: sa.Connection, new: NewCollection, created: list[str]) -> None:
+    """`created` learns of it as soon as it is there."""
+    table, *indexes = create_table(new.name, new.fields, [], connection.dialect)
+    run(connection, table)
+    created.append(new.name)
+    for index in indexes:
+        run(connection, index)
 
 
 def _drop_table(connection: sa.Connection, name: str) -> None:
@@ -378,10 +485,9 @@ def _drop_table(connection: sa.Connection, name: str) -> None:
     alterations(connection).drop_table(connection, name)
 
 
-def _alter_column(connection: sa.Connection, after: Field) -> None:
-    columns = read_catalog(connection).columns
-    column = next(column for column in columns if (column.table, column.name) == (after.collection, after.name))
-    alterations(connection).alter_column(connection, column, after)
+def _alter_columns(connection: sa.Connection, collection: str, fields: Sequence[Field]) -> None:
+    columns = {column.name: column for column in read_catalog(connection).columns if column.table == collection}
+    alterations(connection).alter_columns(connection, [(columns[field.name], field) for field in fields])
 
 
 def _drop_column(connection: sa.Connection, table: str, name: str) -> None:

@@ -71,6 +71,22 @@ async def test_administrator_keeps_relations(project: Project) -> None:
     assert (await project.ask("POST", "/items/ships", {"port": 99}))[0] == 200
 
 
+async def test_array_is_taken_whole_or_not_at_all(project: Project) -> None:
+    await make(project, "cargoes")
+    for name in ("weight", "owner"):
+        await project.ask("POST", "/fields/cargoes", {"field": name, "type": "string", "schema": {}, "meta": {}})
+    before = [(await project.ask("GET", path))[1] for path in ("/collections", "/fields", "/relations")]
+    made = [{"collection": "crates", "schema": {}}, {"collection": "cargoes", "schema": {}}]
+    assert await project.code("POST", "/collections", made) == (400, "INVALID_PAYLOAD")
+    noted = [{"collection": "cargoes", "meta": {"note": "N"}}, {"collection": "nowhere", "meta": {"note": "N"}}]
+    assert await project.code("PATCH", "/collections", noted) == (403, "FORBIDDEN")
+    changed = [{"field": "weight", "schema": {"max_length": 9}, "meta": {"note": "N"}}, {"field": "nothing"}]
+    assert await project.code("PATCH", "/fields/cargoes", changed) == (403, "FORBIDDEN")
+    assert [(await project.ask("GET", path))[1] for path in ("/collections", "/fields", "/relations")] == before
+    status, body = await project.ask("PATCH", "/collections", noted[:1])
+    assert (status, [row["meta"]["note"] for row in body["data"]]) == (200, ["N"])
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

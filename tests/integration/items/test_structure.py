@@ -624,3 +624,140 @@ async def test_collection_whose_metadata_is_refused_leaves_no_table(structure: S
     assert "things" not in database.schema.collections
     assert await rows(database, "directus_collections") == []
     assert await rows(database, "directus_fields") == []
+
+
+# Several at once.
+
+
+async def everything(structure: Structure, database: Database) -> list[Any]:
+    """What is served, what the catalogue says, and the metadata."""
+    catalog = await database.catalog()
+    names = ("directus_collections", "directus_fields", "directus_relations")
+    return [
+        await structure.read_collections(ADMIN),
+        await structure.read_fields(ADMIN),
+        await structure.read_relations(ADMIN),
+        set(catalog.columns),
+        set(catalog.foreign_keys),
+        *[await rows(database, name) for name in names],
+    ]
+
+
+async def test_several_are_made_and_changed_together(structure: Structure, database: Database) -> None:
+    folder: dict[str, Any] = {"collection": "folder", "schema": None, "meta": {}}
+    inside = {
+        "collection": "inside",
+        "schema": {},
+        "meta": {"group": "folder"},
+        "fields": [KEY, column("a"), column("b")],
+    }
+    items = await structure.create_collections(ADMIN, [folder, inside])
+    assert [item["collection"] for item in items] == ["folder", "inside"]
+    items = await structure.update_collections(
+        ADMIN, [{"collection": name, "meta": {"note": name}} for name in ("inside", "folder")]
+    )
+    assert [item["meta"]["note"] for item in items] == ["inside", "folder"]
+    await insert(database, "inside", a="1", b="x")
+    wanted: list[dict[str, Any]] = [
+        {"field": "a", "type": "integer"},
+        {"field": "b", "schema": {"is_unique": True, "is_nullable": False}, "meta": {"note": "n"}},
+        {"field": "a", "schema": {"default_value": 5}},
+    ]
+    a, b, again = await structure.update_fields(ADMIN, "inside", wanted)
+    assert (a["type"], a["schema"]["default_value"], again) == ("integer", 5, a)
+    assert (b["schema"]["is_unique"], b["schema"]["is_nullable"], b["meta"]["note"]) == (True, False, "n")
+    assert await rows(database, "inside") == [{"id": 1, "a": 1, "b": "x"}]
+    await structure.update_fields(ADMIN, "inside", [{"field": "b", "schema": {"is_unique": False}}])
+    await insert(database, "inside", b="x")
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        ({"collection": "THINGS", "schema": {}}, "INVALID_PAYLOAD"),
+        ({"collection": "FIRST", "schema": {}}, "INVALID_PAYLOAD"),
+        ({"collection": "last", "schema": {}, "meta": {"nonsense": 1}}, "INVALID_PAYLOAD"),
+        ({"collection": "last", "schema": {}, "meta": {"group": "gone"}}, "INVALID_FOREIGN_KEY"),
+        ({"collection": "last", "schema": {}, "fields": [KEY, column("a", max_length=0)]}, "INVALID_PAYLOAD"),
+        ({"collection": "titles", "schema": {}, "meta": {}}, None),
+    ],
+    ids=["name taken", "name twice", "no such property", "no such group", "no such length", "refused by the database"],
+)
+async def test_failure_of_the_last_collection_leaves_everything_as_it_was(
+    structure: Structure, database: Database, last: dict[str, Any], code: str | None
+) -> None:
+    await make(structure, "things", column("title"))
+    await run_ddl(database, "CREATE VIEW titles AS SELECT title FROM things")
+    before = await everything(structure, database)
+    first: list[Any] = [{"collection": name, "schema": {}, "meta": {}} for name in ("first", "second")]
+    folder: dict[str, Any] = {"collection": "folder", "schema": None, "meta": {}}
+    with pytest.raises(TidegateError) as refused:
+        await structure.create_collections(ADMIN, [folder, *first, last])
+    assert code in (None, refused.value.code)
+    assert await everything(structure, database) == before
+    await database.reload()
+    assert await everything(structure, database) == before
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        ({"field": "gone"}, "FORBIDDEN"),
+        ({"field": "c", "schema": {"max_length": 0}}, "INVALID_PAYLOAD"),
+        ({"field": "c", "meta": {"nonsense": 1}}, "INVALID_PAYLOAD"),
+        ({"field": "c", "meta": {"interface": "x" * 300}}, "VALUE_TOO_LONG"),
+        ({"field": "c", "schema": {"is_nullable": False}}, "CONTAINS_NULL_VALUES"),
+        ({"field": "b", "schema": {"is_unique": True}}, "RECORD_NOT_UNIQUE"),
+    ],
+    ids=["no such field", "no such length", "no such property", "too long", "nulls", "duplicates"],
+)
+async def test_failure_of_the_last_field_leaves_everything_as_it_was(
+    structure: Structure, database: Database, last: dict[str, Any], code: str
+) -> None:
+    if code == "VALUE_TOO_LONG" and database.capabilities.dialect == "sqlite":
+        pytest.skip("SQLite takes a text of any length")
+    await make(structure, "things", column("a", is_unique=True), column("b"), column("c"))
+    for value in ("1", "2"):
+        await insert(database, "things", a=value, b="same")
+    before = await everything(structure, database)
+    first = {"field": "a", "type": "integer", "schema": {"is_unique": False, "default_value": 3}, "meta": {"note": "n"}}
+    with pytest.raises(TidegateError) as refused:
+        await structure.update_fields(ADMIN, "things", [first, last])
+    assert refused.value.code == code
+    assert await everything(structure, database) == before
+    await database.reload()
+    assert await everything(structure, database) == before
+
+
+async def test_failure_of_the_last_collection_changed_leaves_the_others(
+    structure: Structure, database: Database
+) -> None:
+    await make(structure, "things")
+    await make(structure, "others")
+    before = await everything(structure, database)
+    with pytest.raises(TidegateError) as refused:
+        await structure.update_collections(
+            ADMIN,
+            [{"collection": "things", "meta": {"note": "n"}}, {"collection": "others", "meta": {"group": "gone"}}],
+        )
+    assert refused.value.code == "INVALID_FOREIGN_KEY"
+    assert await everything(structure, database) == before
+
+
+async def test_field_and_relation_that_fail_halfway_leave_everything_as_it_was(
+    structure: Structure, database: Database
+) -> None:
+    await make(structure, "authors", column("name", "bigInteger"))
+    await make(structure, "things", column("author", "bigInteger"), column("mode"))
+    for number in (8, 9):
+        await insert(database, "things", author=str(number))
+    before = await everything(structure, database)
+    twice = column("one", default_value="same", is_nullable=False, is_unique=True)
+    with pytest.raises(TidegateError) as refused:
+        await structure.create_field(ADMIN, "things", twice)
+    assert refused.value.code == "RECORD_NOT_UNIQUE"
+    assert await everything(structure, database) == before
+    with pytest.raises(TidegateError) as refused:
+        await relate(structure, "things", "author", "authors")
+    assert refused.value.code == "INVALID_FOREIGN_KEY"
+    assert await everything(structure, database) == before
