@@ -1,4 +1,4 @@
-"""A TCP proxy before a database server, which loses the connection at a COMMIT when it is told to."""
+"""A TCP proxy before a database server, which loses connections when it is told to: at a COMMIT, or anywhere."""
 
 import asyncio
 import contextlib
@@ -19,6 +19,10 @@ class Proxy:
         self._target = host, port
         self._loss: Loss | None = None
         self.port = 0
+        self.answered = 0
+        """Bytes that servers have answered so far."""
+        self.lost_at: int | None = None
+        """The byte in each connection's answers that is not delivered any more."""
         self.lost = 0
         """Connections that it has ended."""
 
@@ -49,8 +53,14 @@ class Proxy:
                 each.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        forwarded = 0
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(_CHUNK):
+                self.answered += len(chunk)
+                forwarded += len(chunk)
+                if self.lost_at is not None and forwarded > self.lost_at:
+                    writer.write(chunk[: self.lost_at - forwarded])
+                    break
                 writer.write(chunk)
                 await writer.drain()
         writer.close()

@@ -194,6 +194,10 @@ async def world(*, own_postgresql: bool = False) -> AsyncIterator[World]:
             yield World(servers, followers, Load([member, None]), redis, postgresql, closing)
             assert [follower.task.exception() for follower in followers if follower.task.done()] == []
             assert not any("Traceback" in server.log for server in servers), "see the logs"
+        except Exception as failure:
+            for server in servers:
+                failure.add_note(f"The log of {server.url}:\n{server.log}")
+            raise
         finally:
             for follower in followers:
                 follower.task.cancel()
@@ -255,11 +259,6 @@ async def test_redis_that_was_away_is_made_good_by_a_new_init() -> None:
         assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="seen in 2 of 14 runs: one write is answered with INTERNAL_SERVER_ERROR in place of SERVICE_UNAVAILABLE "
-    "while PostgreSQL goes away; the driver's error that is not known to database.faults has not been caught yet",
-)
 async def test_postgresql_that_restarts_is_waited_for() -> None:
     async with world(own_postgresql=True) as there:
         assert there.postgresql is not None

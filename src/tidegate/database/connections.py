@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from tidegate.database.faults import FAULTS, unreachable
 from tidegate.database.types import LONG_DECIMAL
 from tidegate.errors import TidegateError
 
@@ -72,8 +74,8 @@ class Connections(ABC):
     """In autocommit: no BEGIN and no ROLLBACK travel."""
     write_lock: contextlib.AbstractAsyncContextManager[object]
     """Held for a whole transaction."""
-    driver_errors: tuple[type[Exception], ...]
-    """What `query` raises, beside OSError."""
+    faults: tuple[type[Exception], ...]
+    """What SQLAlchemy and the driver raise; the rest is a mistake in the program and is not caught."""
 
     @abstractmethod
     async def write(self, work: Callable[[], T]) -> T: ...
@@ -130,7 +132,7 @@ class _Sqlite(Connections):
         common = ("foreign_keys=ON", "case_sensitive_like=ON", "synchronous=FULL")
         self.writer = self._engine(1, ("journal_mode=WAL", *common))
         self.reader = self._engine(READERS, (*common, "query_only=ON"))
-        self.driver_errors = (sqlite3.Error,)
+        self.faults = (*FAULTS, sqlite3.Error)
         sa.event.listen(self.writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
     def _engine(self, size: int, pragmas: Sequence[str]) -> sa.Engine:
@@ -219,16 +221,30 @@ class _Server(Connections):
             hide_parameters=True,
             **options,
         )
+        sa.event.listen(engine, "do_connect", _on_connect)
         sa.event.listen(engine, "handle_error", self._on_error)
         return engine
 
     def _on_error(self, context: sa.engine.ExceptionContext) -> None:
-        """Drop a connection that is lost in a way which SQLAlchemy does not take for that."""
-        if self._is_lost(context.original_exception):
+        """Drop a connection that is lost in a way which SQLAlchemy does not take for that.
+
+        Whatever the driver says at that moment is then said of the loss, also where it is no error of a database.
+        """
+        error, connection = context.original_exception, context.connection
+        if connection is None or connection.closed or connection.invalidated or not isinstance(error, Exception):
+            return
+        if self._is_lost(error) or self._is_closed(connection.connection.driver_connection):
             context.is_disconnect = True
+            if context.sqlalchemy_exception is None and not isinstance(error, TidegateError):
+                raise DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=True)
 
     @abstractmethod
-    def _is_lost(self, error: BaseException) -> bool: ...
+    def _is_lost(self, error: Exception) -> bool:
+        """Whether the connection is good for nothing after this error."""
+
+    @abstractmethod
+    def _is_closed(self, connection: Any) -> bool:
+        """Whether the driver has closed its connection, or knows that it is closed."""
 
     def check_structure(self, connection: sa.Connection) -> None:
         """A server enforces everything all the time."""
@@ -250,6 +266,16 @@ class _Server(Connections):
                     raise asyncio.CancelledError
 
 
+def _on_connect(
+    dialect: sa.Dialect, _record: object, arguments: Sequence[Any], options: Mapping[str, Any]
+) -> DBAPIConnection:
+    """A connection that cannot be made is the absence of the database, whatever the driver calls it."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except Exception as error:
+        raise unreachable(error) from error
+
+
 class _Postgresql(_Server):
     def __init__(self, url: sa.URL) -> None:
         connect_args: dict[str, Any] = {
@@ -266,12 +292,25 @@ class _Postgresql(_Server):
 
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
         driver: Any = self._dbapi.driver
-        self.driver_errors = (driver.PostgresError, driver.InterfaceError, driver.InternalClientError)
+        self.faults = (
+            *FAULTS,
+            self._dbapi.Error,
+            driver.PostgresError,
+            driver.InterfaceError,
+            driver.InternalClientError,
+        )
 
-    def _is_lost(self, error: BaseException) -> bool:
-        """The server has said that it shuts down, or asyncpg is half way through hearing it."""
-        shut_down = getattr(error, "sqlstate", None) in ("57P01", "57P02")
-        return shut_down or isinstance(error, self._dbapi.InternalClientError)
+    def _is_lost(self, error: Exception) -> bool:
+        """The server has ended the session, or asyncpg is half way through hearing it or in a state of its own."""
+        said = getattr(error, "orig", None) or error
+        if isinstance(said, self._dbapi.driver.InterfaceError):
+            return str(said).startswith("cannot ")  # perform, start, commit, …; the others are about a statement
+        ended = getattr(said, "severity_en", None) in {"FATAL", "PANIC"}
+        return ended or isinstance(said, self._dbapi.driver.InternalClientError)
+
+    def _is_closed(self, connection: Any) -> bool:
+        closed: bool = connection.is_closed()
+        return closed
 
     def is_stale(self, error: DBAPIError) -> bool:
         """Also where a table changed after the connection had prepared the statement (SQLAlchemy prepares it anew)."""
@@ -316,11 +355,15 @@ class _Mysql(_Server):
             skip_autocommit_rollback=True,
         )
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
-        self.driver_errors = (self._dbapi.driver.errors.MySQLError,)
+        self.faults = (*FAULTS, self._dbapi.driver.errors.MySQLError)
 
-    def _is_lost(self, error: BaseException) -> bool:
-        """asyncmy has closed its connection, as it does when a statement is cancelled."""
-        return isinstance(error, self._dbapi.InterfaceError) and error.args[:1] == (0,)
+    def _is_lost(self, error: Exception) -> bool:
+        """The server has ended the session (SQLSTATE class 08), or asyncmy is out of step with it."""
+        ended = (getattr(error, "sqlstate", None) or "").startswith("08")
+        return ended or isinstance(error, self._dbapi.InterfaceError | self._dbapi.InternalError)
+
+    def _is_closed(self, connection: Any) -> bool:
+        return not connection.connected
 
     def begin_structure(self, connection: sa.Connection) -> None:
         connection.begin()

@@ -14,7 +14,7 @@ from tidegate.database import capabilities as known
 from tidegate.database.capabilities import Capabilities
 from tidegate.database.catalog import Catalog, read_catalog
 from tidegate.database.connections import Connections, DatabaseSettings, connect
-from tidegate.database.faults import FAULTS, translate
+from tidegate.database.faults import translate
 from tidegate.database.introspection import Snapshot, take_snapshot
 from tidegate.database.prepared import PreparedRead
 from tidegate.database.tables import build_tables
@@ -86,7 +86,7 @@ class Database:
             raw = await self._connections.read(work)
         except (TimeoutError, PoolTimeoutError) as error:
             raise translate(error, self.schema) from error
-        except (*FAULTS, *self._connections.driver_errors):
+        except self._connections.faults:
             # The other way finds out what it means, and does the read if only the connection was stale.
             return [tuple(row) for row in await self.fetch(read.statement.params(parameters))]
         return read.rows(raw)
@@ -154,7 +154,7 @@ class Database:
                 if not self._connections.is_stale(error):
                     raise
                 return await self._connections.read(work)
-        except FAULTS as error:
+        except self._connections.faults as error:
             raise translate(error, self.schema) from error
 
 
@@ -216,7 +216,7 @@ class Transaction:
                     raise Conflict from error
                 await self._connections.write(self._close)
                 return await self._connections.write(lambda: work(self._open()))
-        except FAULTS as error:
+        except self._connections.faults as error:
             raise translate(error, self._database.schema, statement, values) from error
         finally:
             self._fresh = False
@@ -234,14 +234,19 @@ class Transaction:
         if self._connection is not None:
             if self._restructures and not self._connection.invalidated:
                 self._connection.detach()  # with its lock and its settings, it serves nothing else
-            self._connection.close()
-            self._connection = None
+            try:
+                self._connection.close()
+            except Exception:
+                self._connection.invalidate()  # its transaction may be open still; without it, that ends
+                raise
+            finally:
+                self._connection = None
 
     def _send_commit(self) -> None:
         if self._connection is not None:
             try:
                 self._connection.commit()
-            except DBAPIError:
+            except Exception:
                 self._connection.invalidate()  # its transaction may be open still
                 raise
             self._close()
@@ -265,13 +270,17 @@ class Transaction:
             task.cancel()
         try:
             sent.result()
-        except FAULTS as error:
+        except self._connections.faults as error:
             fault = translate(error, self._database.schema)
             if fault.code == "SERVICE_UNAVAILABLE" and not isinstance(fault, Conflict):
                 raise CommitUnansweredError from error
             raise fault from error
 
     async def _end(self) -> None:
-        """Give the connection back, rolled back unless committed, even when the task is being cancelled."""
+        """Give the connection back, rolled back unless committed, even when the task is being cancelled.
+
+        Where that fails the connection is dropped, by which the server rolls back as well.
+        """
         if self._connection is not None:
-            await asyncio.shield(asyncio.ensure_future(self._connections.write(self._close)))
+            with contextlib.suppress(*self._connections.faults):
+                await asyncio.shield(asyncio.ensure_future(self._connections.write(self._close)))

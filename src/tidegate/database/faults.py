@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tidegate.errors import Conflict, InvalidPayload, TidegateError
@@ -20,11 +19,8 @@ from tidegate.schema.model import Collection, Schema
 
 log = logging.getLogger(__name__)
 
-FAULTS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, EOFError, asyncpg.InternalClientError)
-"""What SQLAlchemy and the drivers raise; the rest is a mistake in the program and is not caught.
-
-The last two come past SQLAlchemy, from a PostgreSQL that goes away in the middle of an answer.
-"""
+FAULTS: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, EOFError)
+"""What SQLAlchemy and asyncio raise; `Connections.faults` has the drivers' own too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +44,26 @@ def translate(
     """The error for the client.
 
     `statement` is what was being run, and `values` what was put into it by column, where that is not in the statement;
-    they may know what the database does not tell.
+    they may know what the database does not tell. What comes past SQLAlchemy is said of no statement: drivers raise it
+    of a connection that cannot be made, or that breaks.
     """
     if isinstance(error, TidegateError):
         return error
-    if isinstance(error, OSError | EOFError | PoolTimeoutError):
-        return TidegateError("SERVICE_UNAVAILABLE")
-    if isinstance(error, asyncpg.InternalClientError | InterfaceError):
-        log.warning("The database driver lost its way: %s", _kind(error))
-        return TidegateError("SERVICE_UNAVAILABLE")
+    if isinstance(error, PoolTimeoutError) or not isinstance(error, SQLAlchemyError):
+        return unreachable(error)
     fault = _UNKNOWN
     if isinstance(error, DBAPIError):
         fault = Fault("SERVICE_UNAVAILABLE") if error.connection_invalidated else _engine_fault(error)
     if fault is _UNKNOWN:
         log.error("Unexpected database error: %s", _kind(error))
     return _client_error(fault, schema, statement, _values(statement) if values is None else values)
+
+
+def unreachable(error: Exception) -> TidegateError:
+    """The error for the client when there is no connection to be had."""
+    if not isinstance(error, OSError | EOFError | PoolTimeoutError):  # which say it themselves
+        log.warning("The database cannot be reached: %s", _kind(error))
+    return TidegateError("SERVICE_UNAVAILABLE")
 
 
 def _kind(error: Exception) -> str:
@@ -154,14 +155,19 @@ _CONFLICT = "conflict"
 def _engine_fault(error: DBAPIError) -> Fault:
     original: Any = error.orig
     if len(original.args) > 1 and isinstance(original.args[0], int):
-        return _mysql(original.args[0], str(original.args[1]))
+        return _mysql(original.args[0], getattr(original, "sqlstate", None) or "", str(original.args[1]))
     if (sqlstate := getattr(original, "sqlstate", None)) is not None:
         return _postgresql(sqlstate, error.driver_exception)
     if (name := getattr(original, "sqlite_errorname", None)) is not None:
         return _sqlite(name, str(original))
-    if "invalid input for query argument" in str(original):  # asyncpg, before anything is sent
-        return Fault("INVALID_PAYLOAD")
-    return _UNKNOWN
+    return next((Fault(code) for part, code in _ASYNCPG_MESSAGES.items() if part in str(original)), _UNKNOWN)
+
+
+_ASYNCPG_MESSAGES: Mapping[str, str] = {
+    "invalid input for query argument": "INVALID_PAYLOAD",
+    "the number of query arguments cannot exceed": "INVALID_QUERY",
+}
+"""Parts of what asyncpg says before anything is sent."""
 
 
 _SQLSTATES: Mapping[str, str] = {
@@ -171,6 +177,8 @@ _SQLSTATES: Mapping[str, str] = {
     "23502": "NOT_NULL_VIOLATION",
     "23514": "FAILED_VALIDATION",
     "23P01": "FAILED_VALIDATION",
+    "P0001": "FAILED_VALIDATION",
+    "2200H": "VALUE_OUT_OF_RANGE",
     "22001": "VALUE_TOO_LONG",
     "22003": "VALUE_OUT_OF_RANGE",
     "22008": "VALUE_OUT_OF_RANGE",
@@ -180,17 +188,13 @@ _SQLSTATES: Mapping[str, str] = {
     "40001": _CONFLICT,
     "40P01": _CONFLICT,
     "55P03": "SERVICE_UNAVAILABLE",
-    "57014": "SERVICE_UNAVAILABLE",
-    "57P01": "SERVICE_UNAVAILABLE",
-    "57P02": "SERVICE_UNAVAILABLE",
-    "57P03": "SERVICE_UNAVAILABLE",
-    "3D000": "SERVICE_UNAVAILABLE",
+    "25006": "SERVICE_UNAVAILABLE",
 }
 _SQLSTATE_CLASSES: Mapping[str, str] = {
     "22": "INVALID_PAYLOAD",
     "08": "SERVICE_UNAVAILABLE",
-    "28": "SERVICE_UNAVAILABLE",
     "53": "SERVICE_UNAVAILABLE",
+    "57": "SERVICE_UNAVAILABLE",
     "58": "SERVICE_UNAVAILABLE",
 }
 _KEY_DETAIL = re.compile(r"Key \((?P<columns>.+?)\)=\((?P<values>.*)\)", re.DOTALL)
@@ -205,7 +209,8 @@ def _postgresql(sqlstate: str, exception: Exception) -> Fault:
     column = getattr(exception, "column_name", None)
     value = None
     if detail := _KEY_DETAIL.search(getattr(exception, "detail", None) or ""):
-        column, value = detail["columns"].strip('"'), detail["values"]
+        # Of several columns the client may have named one, and may not know what stands in the others.
+        column, value = (None, None) if "," in detail["columns"] else (detail["columns"].strip('"'), detail["values"])
     return Fault(code, getattr(exception, "table_name", None), column, value=value)
 
 
@@ -224,6 +229,9 @@ _MYSQL_CODES: Mapping[int, str] = {
     1292: "VALUE_OUT_OF_RANGE",
     1366: "INVALID_PAYLOAD",
     4025: "FAILED_VALIDATION",
+    1526: "FAILED_VALIDATION",
+    1644: "FAILED_VALIDATION",
+    1467: "VALUE_OUT_OF_RANGE",
     3819: "FAILED_VALIDATION",
     1005: "INVALID_FOREIGN_KEY",
     1215: "INVALID_FOREIGN_KEY",
@@ -235,33 +243,30 @@ _MYSQL_CODES: Mapping[int, str] = {
     1205: _CONFLICT,
     1213: _CONFLICT,
     1020: _CONFLICT,
-    1040: "SERVICE_UNAVAILABLE",
-    1044: "SERVICE_UNAVAILABLE",
-    1045: "SERVICE_UNAVAILABLE",
-    1049: "SERVICE_UNAVAILABLE",
-    1053: "SERVICE_UNAVAILABLE",
-    1203: "SERVICE_UNAVAILABLE",
     1021: "SERVICE_UNAVAILABLE",
+    1041: "SERVICE_UNAVAILABLE",
     1114: "SERVICE_UNAVAILABLE",
     1290: "SERVICE_UNAVAILABLE",
-    2002: "SERVICE_UNAVAILABLE",
-    2003: "SERVICE_UNAVAILABLE",
-    2006: "SERVICE_UNAVAILABLE",
-    2013: "SERVICE_UNAVAILABLE",
+    1317: "SERVICE_UNAVAILABLE",
+    1792: "SERVICE_UNAVAILABLE",
+    1836: "SERVICE_UNAVAILABLE",
+    1969: "SERVICE_UNAVAILABLE",
+    3024: "SERVICE_UNAVAILABLE",
 }
-_MYSQL_DUPLICATE = re.compile(
-    r"Duplicate entry '(?P<value>.*)' for key '(?:(?P<table>[^'.]+)\.)?(?P<index>[^']+)'", re.DOTALL
-)
+_MYSQL_DUPLICATE = re.compile(r"Duplicate entry '.*' for key '(?:(?P<table>[^'.]+)\.)?(?P<index>[^']+)'", re.DOTALL)
 _MYSQL_FOREIGN_KEY = re.compile(r"`\.`(?P<table>[^`]+)`, CONSTRAINT `[^`]+` FOREIGN KEY \(`(?P<column>[^`]+)`\)")
 _MYSQL_COLUMN = re.compile(r"(?:[Cc]olumn|Field) '(?P<column>[^']+)'")
 
 
-def _mysql(number: int, message: str) -> Fault:
+def _mysql(number: int, sqlstate: str, message: str) -> Fault:
     code = _MYSQL_CODES.get(number)
+    if code is None and sqlstate.startswith("08"):
+        code = "SERVICE_UNAVAILABLE"
     if code is None:
         return _UNKNOWN
     if duplicate := _MYSQL_DUPLICATE.search(message):
-        return Fault(code, duplicate["table"], index=duplicate["index"], value=duplicate["value"])
+        # What stands in the index is not told: it may have several columns, of which the client named one.
+        return Fault(code, duplicate["table"], index=duplicate["index"])
     if broken := _MYSQL_FOREIGN_KEY.search(message):
         return Fault(code, broken["table"], broken["column"])
     column = _MYSQL_COLUMN.search(message)
@@ -284,6 +289,8 @@ _SQLITE_UNAVAILABLE = (
     "SQLITE_LOCKED",
     "SQLITE_FULL",
     "SQLITE_IOERR",
+    "SQLITE_NOMEM",
+    "SQLITE_PROTOCOL",
     "SQLITE_CANTOPEN",
     "SQLITE_READONLY",
 )
@@ -292,6 +299,8 @@ _SQLITE_MESSAGES: Mapping[str, str] = {
     "parser stack overflow": "INVALID_QUERY",
     "Expression tree is too large": "INVALID_QUERY",
     "integer overflow": "VALUE_OUT_OF_RANGE",
+    "no such table": "INVALID_FOREIGN_KEY",
+    "foreign key mismatch": "INVALID_FOREIGN_KEY",
 }
 """First parts of messages, for errors that have no name of their own."""
 _SQLITE_COLUMN = re.compile(r"failed: (?P<table>[^.]+)\.(?P<column>[^,]+)$")

@@ -118,6 +118,16 @@ async def test_value_that_the_column_type_does_not_know(database: Database) -> N
     assert isinstance(error, InvalidPayload)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_the_driver_refuses_by_itself(database: Database) -> None:
+    number = sa.bindparam("number", "not one", type_=sa.Integer())
+    with pytest.raises(InvalidPayload):
+        await database.fetch(sa.select(number))
+    with pytest.raises(TidegateError) as crowded:
+        await database.fetch(sa.select(sa.literal(1)).where(sa.literal(1).in_(list(range(33_000)))))
+    assert crowded.value.code == "INVALID_QUERY"
+
+
 @pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
 async def test_deadlock_is_a_conflict_for_one_of_the_two(database: Database) -> None:
     await run_ddl(database, PARENTS, "INSERT INTO parents VALUES (1), (2)")

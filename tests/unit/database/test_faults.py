@@ -5,7 +5,8 @@ import sqlite3
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InvalidRequestError
+from asyncmy.errors import MySQLError
+from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tidegate.database.faults import translate
@@ -33,7 +34,8 @@ def mysql_error(number: int, message: str) -> IntegrityError:
         EOFError(),
         PoolTimeoutError(),
         asyncpg.InternalClientError("got result for unknown protocol state 3"),
-        InterfaceError("SELECT 1", {}, Exception("cannot perform operation: another operation is in progress")),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
     ],
 )
 def test_unreachable_database_is_unavailable(error: Exception) -> None:
@@ -45,6 +47,45 @@ def test_lost_connection_is_unavailable() -> None:
     assert translate(error, SCHEMA).code == "SERVICE_UNAVAILABLE"
 
 
+def sqlite_error(name: str) -> sqlite3.Error:
+    error = sqlite3.OperationalError(name)
+    error.sqlite_errorname = name
+    return error
+
+
+class PostgresqlError(EmulatedDBAPIException):
+    """The attributes of the errors that SQLAlchemy makes of asyncpg's."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate, asyncpg.PostgresError.new({"C": sqlstate, "M": ""}))
+        self.sqlstate = sqlstate
+
+
+def asyncmy_error(number: int, sqlstate: str | None = None) -> Exception:
+    error = MySQLError(number, "")
+    error.sqlstate = sqlstate
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(PostgresqlError(state) for state in ("08006", "08003", "25006", "53100", "53300", "57014", "57P05", "58030")),
+        *(asyncmy_error(number) for number in (1021, 1041, 1290, 1317, 1792, 1836, 1969, 3024)),
+        *(asyncmy_error(number, "08S01") for number in (1047, 1053, 1158, 1159)),
+        *(sqlite_error(f"SQLITE_{name}") for name in ("BUSY", "BUSY_SNAPSHOT", "IOERR_WRITE", "FULL", "PROTOCOL")),
+    ],
+    ids=repr,
+)
+def test_server_that_cannot_serve_is_unavailable(error: Exception) -> None:
+    assert translate(DBAPIError("SELECT 1", None, error), SCHEMA).code == "SERVICE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("error", [PostgresqlError("42601"), asyncmy_error(1064), sqlite_error("SQLITE_CORRUPT")])
+def test_statement_that_is_wrong_is_our_fault(error: Exception) -> None:
+    assert translate(DBAPIError("SELECT 1", None, error), SCHEMA).code == "INTERNAL_SERVER_ERROR"
+
+
 def test_own_errors_pass() -> None:
     error = TidegateError("FORBIDDEN")
     assert translate(error, SCHEMA) is error
@@ -52,7 +93,8 @@ def test_own_errors_pass() -> None:
 
 @pytest.mark.parametrize("index", ["PRIMARY", "labels.PRIMARY", "code", "labels_code_unique"])
 def test_unique_index_of_mysql_names_its_field(index: str) -> None:
-    error = translate(mysql_error(1062, f"Duplicate entry 'red' for key '{index}'"), SCHEMA, sa.insert(TABLE))
+    written = sa.insert(TABLE).values(code="red")
+    error = translate(mysql_error(1062, f"Duplicate entry 'red' for key '{index}'"), SCHEMA, written)
     assert error.code == "RECORD_NOT_UNIQUE"
     assert error.extensions == {"collection": "labels", "field": "code", "value": "red"}
     assert error.message == 'Value "red" for field "code" in collection "labels" has to be unique.'
