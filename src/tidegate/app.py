@@ -22,6 +22,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from starlette.routing import BaseRoute, Router, WebSocketRoute
@@ -77,16 +78,16 @@ from tidegate.realtime.auth import Mode
 from tidegate.realtime.connections import Connections
 from tidegate.realtime.dispatch import Dispatcher, Sources
 from tidegate.realtime.gate import Door, Gate
+from tidegate.realtime.machine import Rules
 from tidegate.realtime.reading import Reader
 from tidegate.realtime.registry import Registry
 from tidegate.realtime.socket import GOING_AWAY, Outboxes
 from tidegate.realtime.upgrade import OriginRule
 from tidegate.realtime.verify import Verifier
 from tidegate.settings import Settings
-from tidegate.websocket.connection import Services as RestServices
 from tidegate.websocket.endpoint import WebSocketEndpoint
 from tidegate.websocket.items import ItemsPerformer
-from tidegate.websocket.machine import Rules as MessageRules
+from tidegate.websocket.services import Services as RestServices
 
 
 class Tidegate:
@@ -239,9 +240,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         verifier = Verifier(authenticator, directory)
         performer = ItemsPerformer(items, database, limits)
         rules, most = message_rules(settings), settings.websockets_subscription_limit
-        rest = RestServices(verifier, directory, dispatcher, performer, limits, clock, rules, most)
-        graphql = GraphQLServices(verifier, directory, dispatcher, own, limits, clock, graphql_rules(settings))
-        logs = LogsServices(Administrators(verifier), directory, log_stream, connections, clock, logs_rules(settings))
+        rest = RestServices(verifier.verify, directory, clock, dispatcher, performer, limits, rules, most)
+        graphql = GraphQLServices(verifier.verify, directory, clock, dispatcher, own, limits, graphql_rules(settings))
+        logs = LogsServices(Administrators(verifier).verify, directory, clock, log_stream, logs_rules(settings))
         outboxes = Outboxes(settings.websockets_outbox_limit)
         door = Door(origin_rule(settings), settings.session_cookie_name, address, outboxes, clock)
         sockets = Router(socket_routes(settings, door, rest, graphql, logs, connections), default=socket_not_found)
@@ -298,7 +299,7 @@ def socket_routes(
     if settings.websockets_enabled and settings.websockets_rest_enabled:
         gate = Gate(
             door,
-            rest.verifier.verify,
+            rest.verify,
             Mode(settings.websockets_rest_auth),
             settings.websockets_rest_auth_timeout,
             settings.websockets_rest_conn_limit,
@@ -307,21 +308,21 @@ def socket_routes(
     if settings.websockets_enabled and settings.websockets_graphql_enabled:
         gate = Gate(
             door,
-            graphql.verifier.verify,
+            graphql.verify,
             Mode(settings.websockets_graphql_auth),
             settings.websockets_graphql_auth_timeout,
             settings.websockets_graphql_conn_limit,
         )
         routes.append(WebSocketRoute(settings.websockets_graphql_path, GraphQLEndpoint(gate, graphql, connections)))
     if settings.websockets_enabled and settings.websockets_logs_enabled:
-        endpoint = LogsEndpoint(
-            logs,
+        gate = Gate(
             door,
+            logs.verify,
             Mode(settings.websockets_logs_auth),
             settings.websockets_logs_auth_timeout,
             settings.websockets_logs_conn_limit,
         )
-        routes.append(WebSocketRoute(settings.websockets_logs_path, endpoint))
+        routes.append(WebSocketRoute(settings.websockets_logs_path, LogsEndpoint(gate, logs, connections)))
     return routes
 
 
@@ -329,27 +330,28 @@ def origin_rule(settings: Settings) -> OriginRule:
     return OriginRule(settings.public_url, settings.cors_enabled and settings.cors_origin)
 
 
-def message_rules(settings: Settings) -> MessageRules:
-    return MessageRules(heartbeat_period(settings), *message_limit(settings))
+def message_rules(settings: Settings) -> Rules:
+    return Rules(heartbeat_period=heartbeat_period(settings), **message_limit(settings))
 
 
 def graphql_rules(settings: Settings) -> GraphQLRules:
     timeout, most = settings.websockets_graphql_auth_timeout, settings.websockets_subscription_limit
-    return GraphQLRules(timeout, most, *message_limit(settings))
+    return GraphQLRules(timeout, most, **message_limit(settings))
 
 
 def logs_rules(settings: Settings) -> LogsRules:
-    return LogsRules(offered(settings.websockets_logs_level), *message_limit(settings), heartbeat_period(settings))
+    offering = offered(settings.websockets_logs_level)
+    return LogsRules(offering, heartbeat_period=heartbeat_period(settings), **message_limit(settings))
 
 
 def heartbeat_period(settings: Settings) -> float | None:
     return settings.websockets_heartbeat_period if settings.websockets_heartbeat_enabled else None
 
 
-def message_limit(settings: Settings) -> tuple[int | None, float]:
+def message_limit(settings: Settings) -> dict[str, Any]:
     """How many messages a socket may send, and within how many seconds."""
     points = settings.rate_limiter_websockets_points if settings.rate_limiter_enabled else None
-    return points, settings.rate_limiter_websockets_duration
+    return {"message_points": points, "message_duration": settings.rate_limiter_websockets_duration}
 
 
 async def first_administrator(settings: Settings, hasher: PasswordHasher) -> AdminAccount | None:

@@ -11,41 +11,37 @@ from typing import Any
 
 from graphql import OperationType
 
-from tidegate.access.directory import Directory
-from tidegate.access.identity import Identity, User
 from tidegate.access.rights import Rights
-from tidegate.clock import Clock
 from tidegate.errors import TidegateError
 from tidegate.graphql import messages
 from tidegate.graphql.execution import DocumentError, Executor, Request
 from tidegate.graphql.live import Listening, listening
-from tidegate.graphql.machine import Effect, GraphQLMachine, Hangup, Rules, Run, Say, Stop, Verify
+from tidegate.graphql.machine import GraphQLMachine, Rules, Run, Stop, Verify
 from tidegate.graphql.messages import parse
 from tidegate.graphql.resolvers import Context
 from tidegate.query.model import Limits
+from tidegate.realtime import shell
 from tidegate.realtime.dispatch import Dispatcher
 from tidegate.realtime.gate import Admission
+from tidegate.realtime.machine import Effect
+from tidegate.realtime.shell import Shell
 from tidegate.realtime.socket import CHANGES_MISSED, SERVICE_RESTART
 from tidegate.realtime.subscription import Subscription
-from tidegate.realtime.verify import Token, Verifier
+from tidegate.realtime.verify import Token
 
 logger = logging.getLogger(__name__)
 
-_FOREVER = float("inf")
 _PATIENCE = 1.0
 """Seconds before rights that could not be told are asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Services(shell.Services):
     """What all connections of the endpoint work with."""
 
-    verifier: Verifier
-    directory: Directory
     dispatcher: Dispatcher
     executor: Executor
     limits: Limits
-    clock: Clock
     rules: Rules
 
 
@@ -59,68 +55,39 @@ class Operation:
     subscription: Subscription | None = field(default=None)
 
 
-class Connection:
-    """One client. It is a `Subscriber`, and a `Connection` of the process."""
+class Connection(Shell):
+    """One client. It is a `Subscriber` too."""
 
-    __slots__ = (
-        "_client",
-        "_generation",
-        "_machine",
-        "_operations",
-        "_resolving",
-        "_rights",
-        "_services",
-        "_socket",
-        "_timer",
-        "send",
-        "valid_until",
-    )
+    __slots__ = ("_generation", "_operations", "_resolving", "_rights")
+
+    _machine: GraphQLMachine
+    _services: Services
 
     def __init__(self, services: Services, admission: Admission) -> None:
-        self._services = services
-        self._socket = admission.socket
-        self._client = admission.client
-        self._machine = GraphQLMachine(admission.auth, services.rules, services.clock.now())
+        super().__init__(services, admission, GraphQLMachine(admission.auth, services.rules, services.clock.now()))
         self._operations: dict[str, Operation] = {}
         self._rights: Rights | None = None
         """What the client may do, as far as that is known."""
         self._generation = services.directory.generation
         """Of the directory, when it told the rights."""
         self._resolving: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self.send = admission.socket.send
-        self.valid_until = _FOREVER
-        self._settle()
-
-    # What the client does
+        self._set_timer()
 
     async def received(self, frame: str | bytes) -> None:
-        """Take one message; the next is not to be read before this returns."""
-        token = self._do(self._machine.received(parse(frame), self._now()))
-        if token is not None:
-            await self._verify(token)
+        effects = self._machine.received(parse(frame), self._now())
+        self._do(effects)
+        for effect in effects:
+            if isinstance(effect, Verify):
+                await self._verify(effect.token)
         if self._rights is None and self._machine.acknowledged:
             await self.revalidate()
 
-    def gone(self) -> None:
-        """The socket has closed. Nothing of the connection stays behind."""
-        self._machine.hung_up(self._now())
-        self._forget()
-
     # What the process asks
-
-    def close(self, code: int, reason: str = "") -> None:
-        self._socket.close(code, reason)
-        self.gone()
 
     def changes_missed(self) -> None:
         """Have the client connect again, which is how one of this protocol learns that there is a gap."""
         if any(operation.subscription is not None for operation in self._operations.values()):
             self.close(SERVICE_RESTART, CHANGES_MISSED)
-
-    @property
-    def identity(self) -> Identity:
-        return self._machine.identity(self._now())
 
     async def revalidate(self) -> None:
         """Find out what the identity may do now, and go on with the subscriptions."""
@@ -138,9 +105,6 @@ class Connection:
 
     # What subscriptions ask
 
-    def settle(self) -> None:
-        self._do(self._machine.on_time(self._now()))
-
     def end(self, subscription: Subscription, error: TidegateError) -> None:
         for operation in tuple(self._operations.values()):
             if operation.subscription is subscription:
@@ -149,35 +113,24 @@ class Connection:
 
     # The machine's effects
 
-    def _do(self, effects: list[Effect]) -> str | None:
-        """Perform the effects. Returns the token that is to be checked, where there is one."""
-        token = None
-        for effect in effects:
-            match effect:
-                case Say(text):
-                    self.send(text)
-                case Verify(given):
-                    token = given
-                case Run(message):
-                    self._begin(Operation(message.id, message.request))
-                case Stop(name):
-                    self._stop(self._operations.pop(name))
-                case Hangup(code, reason):
-                    self._socket.close(code, reason)
-                    self._forget()
-        self._settle()
-        return token
+    def _act(self, effect: Effect, _rights: Rights | None) -> None:
+        """`Verify` is performed by `received`, which takes no other message before."""
+        match effect:
+            case Run(message):
+                self._begin(Operation(message.id, message.request))
+            case Stop(name):
+                self._stop(self._operations.pop(name))
 
     async def _verify(self, token: str) -> None:
         generation = self._services.directory.generation
-        try:
-            verified = await self._services.verifier.verify(Token(token), self._client)
-        except TidegateError as error:
-            logger.debug("Credentials were refused: %s", error.code)
+        verified = await self._check(Token(token))
+        if verified is None:
             self._do(self._machine.refused(self._now()))
             return
         self._rights, self._generation = verified.rights, generation
-        self._do(self._machine.verified(verified.user, self._now()))
+        effects = self._machine.verified(verified.user, self._now())
+        self._note_identity()
+        self._do(effects)
 
     # Operations
 
@@ -305,28 +258,8 @@ class Connection:
             subscription.query, subscription.encode = heard.query, heard.answer
             self._services.dispatcher.release(subscription, rights)
 
-    # Time and the end
-
-    def _now(self) -> float:
-        return self._services.clock.now()
-
-    def _settle(self) -> None:
-        """Follow who the machine says the client is, and its deadline."""
-        identity = self.identity
-        expires = identity.expires if isinstance(identity, User) else None
-        self.valid_until = _FOREVER if expires is None else expires
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._machine.deadline()
-        if deadline is not None:
-            delay = max(0.0, deadline - self._now())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_time)
-
-    def _on_time(self) -> None:
-        self._do(self._machine.on_time(self._now()))
-
     def _forget(self) -> None:
+        super()._forget()
         operations = tuple(self._operations.values())
         self._operations.clear()
         for operation in operations:
@@ -334,4 +267,3 @@ class Connection:
         if self._resolving is not None:
             self._resolving.cancel()
             self._resolving = None
-        self._settle()

@@ -5,6 +5,7 @@ from tidegate.graphql.machine import NO_SUBPROTOCOL
 from tidegate.graphql.messages import SUBPROTOCOL
 from tidegate.realtime.connections import Connections
 from tidegate.realtime.gate import Gate, Receive
+from tidegate.realtime.shell import serve
 from tidegate.realtime.socket import Send
 from tidegate.realtime.upgrade import Scope
 
@@ -28,12 +29,4 @@ class GraphQLEndpoint:
                 while (await receive())["type"] != "websocket.disconnect":
                     pass
                 return
-            connection = Connection(self._services, admission)
-            self._connections.add(connection)
-            try:
-                while (message := await receive())["type"] != "websocket.disconnect":
-                    text = message.get("text")
-                    await connection.received(message["bytes"] if text is None else text)
-            finally:
-                self._connections.remove(connection)
-                connection.gone()
+            await serve(Connection(self._services, admission), self._connections, receive)

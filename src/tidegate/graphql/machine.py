@@ -7,52 +7,36 @@ in the URL, and whatever ends them ends the connection with 4403. Ids are reserv
 from dataclasses import dataclass
 from typing import Final
 
-from tidegate.access.identity import Identity, User
+from tidegate.access.identity import User
 from tidegate.errors import TidegateError
 from tidegate.graphql import messages
 from tidegate.graphql.messages import Complete, Init, Malformed, Message, Ping, Subscribe
-from tidegate.ratelimit.window import Window
-from tidegate.realtime.auth import AuthMachine, State
+from tidegate.realtime import machine
+from tidegate.realtime.auth import AuthMachine
 from tidegate.realtime.auth import Effect as AuthEffect
+from tidegate.realtime.machine import Effect, Hangup, Say, SocketMachine
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """Send this text."""
-
-    text: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Effect):
     """Check the token, then call `verified` or `refused`; take no other message before."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(Effect):
     """Begin the operation; call `finished` when it has ended by itself."""
 
     message: Subscribe
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Effect):
     """The client wants nothing more of the operation."""
 
     id: str
 
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """Close the socket."""
-
-    code: int
-    reason: str
-
-
-Effect = Say | Verify | Run | Stop | Hangup
 
 INVALID_MESSAGE: Final = Hangup(4400, "Invalid message received")
 UNAUTHORIZED: Final = Hangup(4401, "Unauthorized")
@@ -66,53 +50,40 @@ _ENDING: Final = frozenset({AuthEffect.FAIL, AuthEffect.EXPIRE, AuthEffect.TIME_
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(machine.Rules):
     """What the operator has set; one for all connections."""
 
     init_timeout: float
     """Seconds that a client has for `connection_init`."""
     operation_limit: int
     """Operations that one connection may run at once."""
-    message_points: int | None = None
-    """Messages that a client may send in one window; None for any number."""
-    message_duration: float = 1.0
-    """Seconds that a window lasts."""
 
 
-class GraphQLMachine:
-    """A socket that has been accepted. `now` is always seconds since the Unix epoch."""
+class GraphQLMachine(SocketMachine):
+    """A socket that has been accepted."""
 
-    __slots__ = ("_acknowledged", "_auth", "_begun", "_init_until", "_operations", "_rules", "_window")
+    __slots__ = ("_acknowledged", "_begun", "_init_until", "_operations")
+
+    _rules: Rules
 
     def __init__(self, auth: AuthMachine, rules: Rules, now: float) -> None:
         """`auth` has left the state `OPENING`."""
-        self._auth = auth
-        self._rules = rules
+        super().__init__(auth, rules)
         self._init_until = now + rules.init_timeout
         self._begun = False
         """Whether the client has sent `connection_init`."""
         self._acknowledged = False
         self._operations: set[str] = set()
-        self._window = Window()
-
-    @property
-    def closed(self) -> bool:
-        return self._auth.state is State.CLOSED
 
     @property
     def acknowledged(self) -> bool:
         return self._acknowledged and not self.closed
 
-    def identity(self, now: float) -> Identity:
-        """Who the client is at this moment."""
-        return self._auth.identity(now)
-
     def deadline(self) -> float | None:
-        """When `on_time` is to be called next."""
-        auth = self._auth.deadline()
+        due = super().deadline()
         if self._begun or self.closed:
-            return auth
-        return self._init_until if auth is None else min(auth, self._init_until)
+            return due
+        return self._init_until if due is None else min(due, self._init_until)
 
     def received(self, message: Message, now: float) -> list[Effect]:
         """The client sent a message."""
@@ -146,19 +117,13 @@ class GraphQLMachine:
         self._operations.discard(name)
 
     def on_time(self, now: float) -> list[Effect]:
-        """Settle what is due by now; early or needless calls do nothing."""
-        effects = self._say_auth(self._auth.on_time(now), now)
+        effects = super().on_time(now)
         if not self._begun and not self.closed and now >= self._init_until:
             effects += self._hang_up(INIT_TIMEOUT, now)
         return effects
 
-    def revoked(self, now: float) -> list[Effect]:
-        """The user or session is no longer good."""
-        return self._say_auth(self._auth.revoked(now), now)
-
     def hung_up(self, now: float) -> None:
-        """The socket is closed, by either side."""
-        self._auth.close(now)
+        super().hung_up(now)
         self._operations.clear()
 
     def _init(self, token: str | None, now: float) -> list[Effect]:
@@ -186,10 +151,6 @@ class GraphQLMachine:
             return [_refusal(name, TidegateError("REQUESTS_EXCEEDED", f"A connection may run {limit} operations."))]
         self._operations.add(name)
         return [Run(message)]
-
-    def _allows(self, now: float) -> bool:
-        points = self._rules.message_points
-        return points is None or self._window.hit(points, self._rules.message_duration, now).allowed
 
     def _hang_up(self, hangup: Hangup, now: float) -> list[Effect]:
         self.hung_up(now)

@@ -1,44 +1,15 @@
-"""What the server says on the WebSocket (PROTOCOL sections 3.2 to 3.5), as UTF-8 JSON text."""
+"""What the server says on the WebSocket (PROTOCOL section 3.4), beside that of every endpoint of JSON messages."""
 
-from typing import Any, Final
+from typing import Any
 
-from tidegate.errors import TidegateError
 from tidegate.realtime.encoding import encode_json
-from tidegate.websocket.messages import Uid
-
-PING: Final = b'{"type":"ping"}'
-PONG: Final = b'{"type":"pong"}'
-
-
-def pong(uid: Uid) -> bytes:
-    return PONG if uid is None else encode_json({"type": "pong", "uid": uid})
-
-
-def auth_ok(uid: Uid, refresh_token: str | None) -> bytes:
-    answer: dict[str, Any] = {"type": "auth", "status": "ok"}
-    if uid is not None:
-        answer["uid"] = uid
-    if refresh_token is not None:
-        answer["refresh_token"] = refresh_token
-    return encode_json(answer)
-
-
-def error(type_: str, fault: TidegateError, uid: Uid = None) -> bytes:
-    """`type_` is that of the message, or `server` where there is none."""
-    told = {"code": fault.code, "message": fault.message}
-    answer: dict[str, Any] = {"type": type_, "status": "error", "error": told}
-    if uid is not None:
-        answer["uid"] = uid
-    return encode_json(answer)
+from tidegate.realtime.json_answers import answer
+from tidegate.realtime.json_messages import Uid
 
 
 def items(data: object, meta: object, uid: Uid) -> bytes:
-    answer: dict[str, Any] = {"type": "items", "data": data}
-    if meta is not None:
-        answer["meta"] = meta
-    if uid is not None:
-        answer["uid"] = uid
-    return encode_json(answer)
+    more = {} if meta is None else {"meta": meta}
+    return answer(uid, type="items", data=data, **more)
 
 
 def initial(data: object | None, uid: str | None) -> bytes:

@@ -2,9 +2,11 @@
 
 from tidegate.realtime.connections import Connections
 from tidegate.realtime.gate import Gate, Receive
+from tidegate.realtime.shell import serve
 from tidegate.realtime.socket import Send
 from tidegate.realtime.upgrade import Scope
-from tidegate.websocket.connection import Connection, Services
+from tidegate.websocket.connection import Connection
+from tidegate.websocket.services import Services
 
 
 class WebSocketEndpoint:
@@ -17,15 +19,5 @@ class WebSocketEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._gate.admit(scope, receive, send) as admission:
-            if admission is None:
-                return
-            connection = Connection(self._services, admission)
-            self._connections.add(connection)
-            try:
-                while (message := await receive())["type"] != "websocket.disconnect":
-                    text = message.get("text")
-                    connection.received(message["bytes"] if text is None else text)
-                    await connection.has_room()
-            finally:
-                self._connections.remove(connection)
-                connection.gone()
+            if admission is not None:
+                await serve(Connection(self._services, admission), self._connections, receive)

@@ -22,7 +22,7 @@ from tidegate.logs.stream import LogStream
 from tidegate.messenger.memory import MemoryMessenger
 from tidegate.realtime.auth import Mode
 from tidegate.realtime.connections import Connections
-from tidegate.realtime.gate import Door
+from tidegate.realtime.gate import Door, Gate
 from tidegate.realtime.socket import EXTENSION, Outboxes
 from tidegate.realtime.upgrade import OriginRule
 from tidegate.realtime.verify import Verifier
@@ -79,15 +79,16 @@ async def logs(
         await project.user("member@example.com", token=MEMBER_TOKEN)
         connections = Connections(project.directory)
         services = Services(
-            Administrators(Verifier(project.authenticator, project.directory)),
+            Administrators(Verifier(project.authenticator, project.directory)).verify,
             project.directory,
-            stream,
-            connections,
             project.clock,
+            stream,
             rules or Rules(offered("info")),
         )
         door = Door(OriginRule("/"), "directus_session_token", lambda _: "127.0.0.1", Outboxes(100_000), project.clock)
-        endpoint = LogsEndpoint(services, door, mode, auth_timeout, connection_limit)
+        endpoint = LogsEndpoint(
+            Gate(door, services.verify, mode, auth_timeout, connection_limit), services, connections
+        )
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if adapter == "asgi":

@@ -10,11 +10,11 @@ import pytest_asyncio
 
 from tests.integration.http.project import ADMIN, MEMBER, SENIOR, Project, seeded_project
 from tests.integration.websocket.client import Client, Refused
+from tidegate.access.authenticator import Authenticator
+from tidegate.access.identity import User
 from tidegate.access.rights import Rights
-from tidegate.access.sessions import Client as ConnectedFrom
 from tidegate.app import Running
 from tidegate.query.model import Query
-from tidegate.realtime.verify import Credentials, Verified, Verifier
 from tidegate.websocket.machine import MAX_PENDING
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -217,17 +217,17 @@ async def test_what_was_read_for_an_identity_that_ended_meanwhile_does_not_leave
 async def test_rights_of_a_token_that_expires_while_it_is_checked_are_never_in_force(
     public_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = Verifier.verify
+    by_token = Authenticator.by_token
 
-    async def slow_verify(self: Verifier, credentials: Credentials, client: ConnectedFrom) -> Verified:
-        verified = await verify(self, credentials, client)
+    async def slow_by_token(self: Authenticator, token: str, ip: str | None) -> User:
+        user = await by_token(self, token, ip)
         expire_tokens(public_project)
-        return verified
+        return user
 
     token = await short_token(public_project)
     async with socket(public_project) as client:
         await client.ask(type="subscribe", collection="notes", event="create", query={"fields": ["title"]})
-        monkeypatch.setattr(Verifier, "verify", slow_verify)
+        monkeypatch.setattr(Authenticator, "by_token", slow_by_token)
         assert await client.ask(type="auth", access_token=token) == auth_error("AUTH_FAILED")
         await made(public_project, "notes", title="unseen", owner=public_project.ids["member"])
         await client.nothing_more()

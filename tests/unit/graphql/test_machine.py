@@ -15,17 +15,15 @@ from tidegate.graphql.machine import (
     INIT_TWICE,
     INVALID_MESSAGE,
     UNAUTHORIZED,
-    Effect,
     GraphQLMachine,
-    Hangup,
     Rules,
     Run,
-    Say,
     Stop,
     Verify,
 )
 from tidegate.graphql.messages import Message, parse
 from tidegate.realtime.auth import AuthMachine, Mode
+from tidegate.realtime.machine import Effect, Hangup, Say
 
 NOW = 1_700_000_000.0
 TIMEOUT = 10.0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.graphql import machine, protection
+from tidegate.realtime.machine import Hangup
 
 PAGE = (Path(__file__).parents[3] / "docs" / "graphql.md").read_text(encoding="utf-8")
 
@@ -39,5 +40,5 @@ def test_page_has_limits_that_go_together() -> None:
 
 def test_page_has_every_close_code_with_its_reason() -> None:
     for hangup in vars(machine).values():
-        if isinstance(hangup, machine.Hangup):
+        if isinstance(hangup, Hangup):
             assert f"| {hangup.code} | `{hangup.reason}` |" in PAGE

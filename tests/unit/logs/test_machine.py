@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.access.identity import User
-from tidegate.logs.machine import Effect, Hangup, LogsMachine, Rules, Say, Verify, offered
-from tidegate.logs.messages import Auth, Message, Ping, Subscribe, Unknown, Unsubscribe, parse
+from tidegate.logs.machine import LogsMachine, Rules, offered
+from tidegate.logs.messages import Message, Subscribe, Unsubscribe, parse
 from tidegate.realtime.auth import AuthMachine, Mode, State
+from tidegate.realtime.json_machine import Verify
+from tidegate.realtime.json_messages import Auth, Ping, Unknown
+from tidegate.realtime.machine import Effect, Hangup, Say
 
 NOW = 1_700_000_000.0
 TIMEOUT = 10.0
@@ -180,6 +183,12 @@ def test_nonsense_is_told_so_and_the_connection_stays() -> None:
     machine = admitted()
     assert said(machine.received(parse("nonsense"), NOW)) == [fault("INVALID_PAYLOAD", "server")]
     assert said(machine.received(Ping(), NOW)) == [{"type": "pong"}]
+
+
+def test_malformed_message_of_a_known_type_is_answered_as_the_endpoint_answers() -> None:
+    machine = admitted()
+    told = [fault("INVALID_PAYLOAD", "logs", uid=1)]
+    assert said(machine.received(parse('{"type":"subscribe","uid":1}'), NOW)) == told
 
 
 def test_expired_administrator_gets_no_records_until_authenticated_again() -> None:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.logs.messages import Auth, Malformed, Message, Ping, Subscribe, Unknown, Unsubscribe, error, parse
+from tidegate.logs.messages import Message, Subscribe, Unsubscribe, parse
+from tidegate.realtime.json_answers import error
+from tidegate.realtime.json_messages import Auth, Malformed, Ping, Unknown
 from tidegate.realtime.verify import Credentials, Password, Refresh, Token
 
 
@@ -45,16 +47,16 @@ def test_message(value: dict[str, Any], message: Message) -> None:
         ("[]", "server"),
         ("{}", "server"),
         ('{"type":1}', "server"),
-        ('{"type":"subscribe"}', "logs"),
-        ('{"type":"subscribe","log_level":40}', "logs"),
-        ('{"type":"subscribe","log_level":null}', "logs"),
-        ('{"type":"unsubscribe","uid":{}}', "logs"),
+        ('{"type":"subscribe"}', "subscribe"),
+        ('{"type":"subscribe","log_level":40}', "subscribe"),
+        ('{"type":"subscribe","log_level":null}', "subscribe"),
+        ('{"type":"unsubscribe","uid":{}}', "unsubscribe"),
     ],
 )
 def test_malformed_message_is_told_so(frame: str | bytes, type_: str) -> None:
     message = parse(frame)
     assert isinstance(message, Malformed)
-    assert (message.type, message.fault.code) == (type_, "INVALID_PAYLOAD")
+    assert (message.type, message.error.code) == (type_, "INVALID_PAYLOAD")
 
 
 @given(st.text() | st.binary())
@@ -65,7 +67,7 @@ def test_no_frame_whatever_raises(frame: str | bytes) -> None:
 def test_error_echoes_the_uid() -> None:
     message = parse('{"type":"subscribe"}')
     assert isinstance(message, Malformed)
-    told = json.loads(error(message.type, message.fault, "u"))
+    told = json.loads(error(message.type, message.error, "u"))
     assert told["uid"] == "u"
     assert told["error"]["code"] == "INVALID_PAYLOAD"
 
@@ -80,6 +82,8 @@ def test_error_echoes_the_uid() -> None:
         (Auth(email="e"), None),
         (Auth(password="p"), None),
         (Auth(), None),
+        (Auth(access_token="t", refresh_token="r"), None),
+        (Auth(access_token="t", email="e"), None),
     ],
 )
 def test_credentials_of_a_message(message: Auth, credentials: Credentials | None) -> None:

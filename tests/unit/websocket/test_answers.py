@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tidegate.errors import Forbidden, TidegateError
+from tidegate.realtime import json_answers
 from tidegate.websocket import answers
 from tidegate.websocket.events import encode_item, encode_rows
 
@@ -15,13 +16,13 @@ ROW = {"id": 1, "text": "ä"}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (answers.PING, {"type": "ping"}),
-        (answers.pong(None), {"type": "pong"}),
-        (answers.pong(0), {"type": "pong", "uid": 0}),
-        (answers.auth_ok(None, None), {"type": "auth", "status": "ok"}),
-        (answers.auth_ok("u", "r"), {"type": "auth", "status": "ok", "uid": "u", "refresh_token": "r"}),
+        (json_answers.PING, {"type": "ping"}),
+        (json_answers.pong(None), {"type": "pong"}),
+        (json_answers.pong(0), {"type": "pong", "uid": 0}),
+        (json_answers.auth_ok(None, None), {"type": "auth", "status": "ok"}),
+        (json_answers.auth_ok("u", "r"), {"type": "auth", "status": "ok", "uid": "u", "refresh_token": "r"}),
         (
-            answers.error("server", TidegateError("REQUESTS_EXCEEDED")),
+            json_answers.error("server", TidegateError("REQUESTS_EXCEEDED")),
             {
                 "type": "server",
                 "status": "error",
@@ -29,7 +30,7 @@ ROW = {"id": 1, "text": "ä"}
             },
         ),
         (
-            answers.error("items", Forbidden("No."), 1.5),
+            json_answers.error("items", Forbidden("No."), 1.5),
             {"type": "items", "status": "error", "error": {"code": "FORBIDDEN", "message": "No."}, "uid": 1.5},
         ),
         (answers.items([], None, None), {"type": "items", "data": []}),

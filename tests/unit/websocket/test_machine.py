@@ -10,29 +10,11 @@ from hypothesis import strategies as st
 from tidegate.access.identity import Public, User
 from tidegate.errors import InvalidPayload
 from tidegate.realtime.auth import AuthMachine, Mode
-from tidegate.websocket.machine import (
-    MAX_PENDING,
-    Become,
-    Effect,
-    Hangup,
-    MessageMachine,
-    Perform,
-    Rules,
-    Say,
-    Verify,
-)
-from tidegate.websocket.messages import (
-    Auth,
-    Items,
-    Malformed,
-    Message,
-    Ping,
-    Pong,
-    Resubscribe,
-    Subscribe,
-    Unknown,
-    Unsubscribe,
-)
+from tidegate.realtime.json_machine import Become, Verify
+from tidegate.realtime.json_messages import Auth, Malformed, Ping, Pong, Unknown
+from tidegate.realtime.machine import Effect, Hangup, Rules, Say
+from tidegate.websocket.machine import MAX_PENDING, MessageMachine, Perform
+from tidegate.websocket.messages import Items, Message, Resubscribe, Subscribe, Unsubscribe
 
 ANNA = User("anna")
 READ = Items("read", "messages", uid=1)

@@ -7,20 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.websocket.messages import (
-    Auth,
-    Items,
-    Malformed,
-    Message,
-    Ping,
-    Pong,
-    Subscribe,
-    Uid,
-    Unknown,
-    Unsubscribe,
-    parse,
-    subscription_uid,
-)
+from tidegate.realtime.json_messages import Auth, Malformed, Ping, Pong, Uid, Unknown
+from tidegate.websocket.messages import Items, Message, Subscribe, Unsubscribe, parse, subscription_uid
 
 DEEP = "[" * 1_000_000
 
