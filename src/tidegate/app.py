@@ -84,6 +84,7 @@ from tidegate.realtime.registry import Registry
 from tidegate.realtime.socket import GOING_AWAY, Outboxes
 from tidegate.realtime.upgrade import OriginRule
 from tidegate.realtime.verify import Verifier
+from tidegate.schema import Schema
 from tidegate.settings import Settings
 from tidegate.websocket.endpoint import WebSocketEndpoint
 from tidegate.websocket.items import ItemsPerformer
@@ -197,7 +198,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         node = str(uuid.uuid4())
         messenger = make_messenger(settings, node)
         stack.push_async_callback(messenger.stop)
-        schema_relay = SchemaRelay(messenger, database)
+        schema_relay = SchemaRelay(messenger, database, dispatcher.schema_outdated)
         stack.push_async_callback(schema_relay.stop)
         relay_changes(messenger, feed, database, schema_relay, directory, dispatcher, connections)
         log_stream = LogStream(node, settings.websockets_logs_level, settings.websockets_logs_style, messenger)
@@ -282,7 +283,12 @@ def relay_changes(
     feed.subscribe(changed)
     ChangeRelay(messenger, feed, changed)
     directory.sessions.on_end(sessions_ended)
-    database.on_schema(lambda _: connections.rights_changed())
+
+    def schema_changed(_: Schema) -> None:
+        dispatcher.schema_changed()
+        connections.rights_changed()
+
+    database.on_schema(schema_changed)
     messenger.on_gap(changes_missed)
 
 

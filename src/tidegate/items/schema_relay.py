@@ -6,7 +6,7 @@ no such message are known by their changes of the collections that describe the 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
@@ -22,11 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 class SchemaRelay:
-    """Make it before the messenger starts."""
+    """Make it before the messenger starts. `on_outdated` is called when the schema is known to be out of date."""
 
-    def __init__(self, messenger: Messenger, database: Database) -> None:
+    def __init__(self, messenger: Messenger, database: Database, on_outdated: Callable[[], None]) -> None:
         self._messenger = messenger
         self._database = database
+        self._on_outdated = on_outdated
         self._outdated = False
         self._task: asyncio.Task[None] | None = None
         database.on_schema(self._publish)
@@ -50,6 +51,7 @@ class SchemaRelay:
 
     def _look(self) -> None:
         self._outdated = True
+        self._on_outdated()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._reload())
 
@@ -60,6 +62,8 @@ class SchemaRelay:
             self._outdated = False
             try:
                 await self._database.reload()
+                if self._outdated:  # again, meanwhile
+                    self._on_outdated()
             except TidegateError as error:
                 logger.warning("the schema changed elsewhere and could not be read: %s", error.code)
                 self._outdated = True

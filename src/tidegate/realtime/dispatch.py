@@ -6,7 +6,8 @@ changes out of order. A change without images (from another program on the bus) 
 
 Who may see decides when an event leaves: at every delivery the identities behind the subscriptions are asked whether
 they have ended. A subscription whose rights are not known (its snapshot is being read, its token has just expired) is
-*held*: it collects the changes themselves, which are answered once its rights are known.
+*held*: it collects the changes themselves, which are answered once its rights are known. So is everybody from the
+moment that the schema is known to be out of date until rights have been looked at under the new one.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
+from tidegate.access.identity import Public
 from tidegate.access.rights import Rights
 from tidegate.clock import Clock
 from tidegate.errors import Forbidden, InvalidQuery, TidegateError
@@ -36,6 +38,7 @@ WAITING_LIMIT: Final = 10_000
 """Changes that wait for one group or one held subscription before it is given up."""
 RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to read while the database is away."""
+_EVERYTHING: Final = Rights(Public(), admin=True)
 T = TypeVar("T")
 
 
@@ -72,6 +75,8 @@ class Dispatcher:
         """The change that is being told of at this moment."""
         self._imageless: dict[str, deque[Change]] = {}
         """By collection, changes from the first one whose images are being read."""
+        self._outdated = False
+        """Whether the schema has changed and the new one is not at hand yet."""
         self._tasks: dict[Group | str, asyncio.Task[None]] = {}
         """What waits for the database: groups, and collections with changes without images."""
 
@@ -105,7 +110,11 @@ class Dispatcher:
 
     def watch(self, subscription: Subscription, rights: Rights) -> None:
         """Go live at once, without a snapshot. Raises what planning raises."""
-        self._join(subscription, self._place(subscription, rights), self._sources.clock.now())
+        place = self._place(subscription, rights)
+        if self._outdated:
+            self.hold(subscription)
+        else:
+            self._join(subscription, place, self._sources.clock.now())
 
     def hold(self, subscription: Subscription) -> None:
         """Its rights are not known: collect what it has not heard of yet, and changes from now on."""
@@ -124,7 +133,12 @@ class Dispatcher:
         self._registry.hold(subscription)
 
     def release(self, subscription: Subscription, rights: Rights) -> None:
-        """Its rights are these: answer what was collected, and go on live. Where they allow nothing, fall silent."""
+        """Its rights are these: answer what was collected, and go on live. Where they allow nothing, fall silent.
+
+        Where nobody could be told any more, since what it asks for is not there, it ends.
+        """
+        if self._outdated:
+            return
         now = self._sources.clock.now()
         if subscription.subscriber.valid_until <= now:
             # They are not any more. Whoever it is by now gets its rights looked up, and then this is called again.
@@ -132,10 +146,13 @@ class Dispatcher:
             return
         try:
             place = self._place(subscription, rights)
-        except Forbidden:
-            self.remove(subscription)
         except TidegateError as error:
-            self._end(subscription, error)
+            # One that is silent already must not learn what becomes of what it cannot see.
+            silent = subscription.group is None and subscription.held is None
+            if silent or (isinstance(error, Forbidden) and self._exists(subscription)):
+                self.remove(subscription)
+            else:
+                self._end(subscription, error)
         else:
             if subscription.group is None or not subscription.group.is_at(place.key, place.bound):
                 self.hold(subscription)
@@ -145,6 +162,20 @@ class Dispatcher:
         """It hears of nothing any more."""
         self._registry.remove(subscription)
         subscription.held = None
+
+    def schema_outdated(self) -> None:
+        """The schema has changed: tell nobody of anything until the new one is at hand."""
+        self._outdated = True
+        self._hold_all()
+
+    def schema_changed(self) -> None:
+        """The new schema is at hand. `release` what belongs to each connection once its rights are known."""
+        self._outdated = False
+        self._hold_all()
+
+    def _hold_all(self) -> None:
+        for subscription in self._registry.all():
+            self.hold(subscription)
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Tell of the changes of one transaction. Never waits and never raises."""
@@ -171,6 +202,14 @@ class Dispatcher:
         item = None if subscription.item is None else key_text(collection.key_field, subscription.item)
         key = FamilyKey(plan, subscription.event, item, subscription.encode, subscription.leave)
         return _Place(key, bind(plan, rights.variables, self._sources.clock.now()), rights.variables)
+
+    def _exists(self, subscription: Subscription) -> bool:
+        """Whether all that it asks for is in the schema, whoever may see it."""
+        try:
+            self._sources.plans.shape(_EVERYTHING, subscription.collection, subscription.query)
+        except TidegateError:
+            return False
+        return True
 
     def _join(self, subscription: Subscription, place: _Place, now: float) -> None:
         held, subscription.held = subscription.held or [], None
@@ -270,7 +309,10 @@ class Dispatcher:
         while waiting and collection in self._registry:
             change = waiting[0]
             if change.action != "delete" and not change.after:
-                field = self._sources.schema().collections[collection].key_field
+                described = self._sources.schema().collections.get(collection)
+                if described is None:
+                    raise TidegateError("INVALID_COLLECTION")
+                field = described.key_field
                 images = await self._patiently(partial(self._sources.reader.images, collection, change.keys))
                 keys = [key for key in change.keys if key_text(field, key) in images]
                 after = tuple(images[key_text(field, key)] for key in keys)

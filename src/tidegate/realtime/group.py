@@ -107,6 +107,12 @@ class Group:
 
     def decide(self, change: Change, now: float) -> list[bytes] | None:
         """What to tell the members, from the images alone; None where the database has to be asked."""
+        try:
+            return self._decide(change, now)
+        except KeyError:
+            return None  # the images are of another schema than the plan, and lack a field of it
+
+    def _decide(self, change: Change, now: float) -> list[bytes] | None:
         images = change.before if change.action == "delete" else change.after
         if not images:
             return self._decide_blindly(change)
@@ -134,7 +140,10 @@ class Group:
         if predicate is None or project is None or not change.after:
             return None
         images = [change.after[number] for number in at]
-        return {key: project(image) if predicate(image) else None for key, image in zip(keys, images, strict=True)}
+        try:
+            return {key: project(image) if predicate(image) else None for key, image in zip(keys, images, strict=True)}
+        except KeyError:
+            return None  # as in `decide`
 
     def positions(self, change: Change) -> Sequence[int]:
         """Which of the change's rows are asked for."""
@@ -215,6 +224,8 @@ class Family:
         if self._field is None or not images:
             return tuple(self.groups.values())
         # No row meets `= NULL`.
+        if any(self._field not in image for image in images):
+            return tuple(self.groups.values())
         values = {image[self._field] for image in images} - {None}
         return [group for value in values for group in self._by_demand.get(value, ())]
 

@@ -33,7 +33,7 @@ class Registry:
 
     def __len__(self) -> int:
         """Subscriptions that are live or held."""
-        return sum(len(self.of(collection)) for collection in self._shelves)
+        return len(self.all())
 
     def __contains__(self, collection: str) -> bool:
         """Whether anybody subscribes to the collection."""
@@ -46,6 +46,9 @@ class Registry:
     def held(self, collection: str) -> Iterable[Subscription]:
         shelf = self._shelves.get(collection)
         return () if shelf is None else shelf.held
+
+    def all(self) -> list[Subscription]:
+        return [subscription for collection in self._shelves for subscription in self.of(collection)]
 
     def of(self, collection: str) -> list[Subscription]:
         """Everybody who subscribes to the collection."""

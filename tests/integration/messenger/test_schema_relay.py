@@ -23,9 +23,13 @@ class Process:
     def __init__(self, database: OverheardDatabase, hub: MemoryHub) -> None:
         self.database = database
         self.messenger = MemoryMessenger(hub)
-        self.relay = SchemaRelay(self.messenger, database)
+        self.outdated = 0
+        self.relay = SchemaRelay(self.messenger, database, self._note_outdated)
         self.schemas: asyncio.Queue[Schema] = asyncio.Queue()
         database.on_schema(self.schemas.put_nowait)
+
+    def _note_outdated(self) -> None:
+        self.outdated += 1
 
     async def make_table(self, name: str, *, silently: bool = False) -> None:
         """`silently`: as a program that does not tell of it."""
