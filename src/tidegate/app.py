@@ -342,7 +342,7 @@ def message_rules(settings: Settings) -> Rules:
 
 def graphql_rules(settings: Settings) -> GraphQLRules:
     timeout, most = settings.websockets_graphql_auth_timeout, settings.websockets_subscription_limit
-    return GraphQLRules(timeout, most, **message_limit(settings))
+    return GraphQLRules(timeout, most, heartbeat_period=heartbeat_period(settings), **message_limit(settings))
 
 
 def logs_rules(settings: Settings) -> LogsRules:

@@ -5,7 +5,7 @@ in the URL, and whatever ends them ends the connection with 4403. Ids are reserv
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from tidegate.access.identity import User
 from tidegate.errors import TidegateError
@@ -44,6 +44,8 @@ FORBIDDEN: Final = Hangup(4403, "Forbidden")
 NO_SUBPROTOCOL: Final = Hangup(4406, "Subprotocol not acceptable")
 INIT_TIMEOUT: Final = Hangup(4408, "Connection initialisation timeout")
 INIT_TWICE: Final = Hangup(4429, "Too many initialisation requests")
+TERMINATED: Final = Hangup(4499, "Terminated")
+"""The code of `graphql-ws` for a peer that answers no ping. Its client connects again, which it does not after 1000."""
 _REASON_LENGTH: Final = 123
 """Bytes that a close frame has for its reason (RFC 6455 section 5.5)."""
 _ENDING: Final = frozenset({AuthEffect.FAIL, AuthEffect.EXPIRE, AuthEffect.TIME_OUT, AuthEffect.CLOSE})
@@ -63,6 +65,9 @@ class GraphQLMachine(SocketMachine):
     """A socket that has been accepted."""
 
     __slots__ = ("_acknowledged", "_begun", "_init_until", "_operations")
+
+    PING: ClassVar = Say(messages.PING)
+    GONE: ClassVar = TERMINATED
 
     _rules: Rules
 
@@ -90,6 +95,7 @@ class GraphQLMachine(SocketMachine):
         effects = self.on_time(now)
         if self.closed:
             return effects
+        self._heartbeat.heard()
         match message:
             case Malformed():
                 effects += self._hang_up(INVALID_MESSAGE, now)
@@ -134,8 +140,7 @@ class GraphQLMachine(SocketMachine):
             self._auth.credentials(now)
             return [Verify(token)]
         if self._auth.admitted:
-            self._acknowledged = True
-            return [Say(messages.ACK)]
+            return [self._acknowledge(now)]
         return self._say_auth(self._auth.other(now), now)
 
     def _subscribe(self, message: Subscribe, now: float) -> list[Effect]:
@@ -160,9 +165,13 @@ class GraphQLMachine(SocketMachine):
         if not _ENDING.isdisjoint(owed):
             return self._hang_up(FORBIDDEN, now)
         if AuthEffect.CONFIRM in owed:
-            self._acknowledged = True
-            return [Say(messages.ACK)]
+            return [self._acknowledge(now)]
         return []
+
+    def _acknowledge(self, now: float) -> Say:
+        self._acknowledged = True
+        self._heartbeat.start(now)
+        return Say(messages.ACK)
 
 
 def _refusal(name: str, fault: TidegateError) -> Say:

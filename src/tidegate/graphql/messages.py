@@ -49,6 +49,7 @@ class Malformed(msgspec.Struct, frozen=True):
 Message = Init | Ping | Pong | Subscribe | Complete | Malformed
 
 ACK: Final = b'{"type":"connection_ack"}'
+PING: Final = b'{"type":"ping"}'
 _MALFORMED: Final = Malformed()
 
 

@@ -9,7 +9,7 @@ from tidegate.realtime import json_answers
 from tidegate.realtime.auth import AuthMachine, State
 from tidegate.realtime.auth import Effect as AuthEffect
 from tidegate.realtime.json_messages import Auth, Uid
-from tidegate.realtime.machine import HANGUP, Effect, Rules, Say, SocketMachine
+from tidegate.realtime.machine import Effect, Hangup, Rules, Say, SocketMachine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Become(Effect):
 
 
 _BECOME: Final = Become()
+_HANGUP: Final = Hangup()
 
 
 class JSONMachine(SocketMachine):
@@ -36,6 +37,7 @@ class JSONMachine(SocketMachine):
     __slots__ = ("_uid",)
 
     PING: ClassVar = Say(json_answers.PING)
+    GONE: ClassVar = _HANGUP
 
     def __init__(self, auth: AuthMachine, rules: Rules, now: float) -> None:
         """`auth` has left the state `OPENING`."""
@@ -77,7 +79,7 @@ class JSONMachine(SocketMachine):
                     effects.append(Say(json_answers.error("auth", TidegateError("AUTH_TIMEOUT"))))
                 case AuthEffect.CLOSE:
                     self.hung_up(now)
-                    effects.append(HANGUP)
+                    effects.append(_HANGUP)
                 case AuthEffect.VERIFY | AuthEffect.PERFORM | AuthEffect.REJECT:
                     pass
         return effects

@@ -6,7 +6,7 @@ always seconds since the Unix epoch.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from tidegate.access.identity import Identity
 from tidegate.ratelimit.window import Window
@@ -37,9 +37,6 @@ class Hangup(Effect):
     reason: str = ""
 
 
-HANGUP: Final = Hangup()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the operator has set; one for all connections of an endpoint."""
@@ -59,6 +56,8 @@ class SocketMachine(ABC):
 
     PING: ClassVar[Say]
     """The server's question whether the client is there."""
+    GONE: ClassVar[Hangup]
+    """What comes of it where the client says nothing for one period more."""
 
     def __init__(self, auth: AuthMachine, rules: Rules) -> None:
         """`auth` has left the state `OPENING`."""
@@ -91,7 +90,7 @@ class SocketMachine(ABC):
             effects.append(self.PING)
         elif beat is Beat.GONE:
             self.hung_up(now)
-            effects.append(HANGUP)
+            effects.append(self.GONE)
         return effects
 
     def revoked(self, now: float) -> list[Effect]:

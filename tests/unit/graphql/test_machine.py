@@ -14,6 +14,7 @@ from tidegate.graphql.machine import (
     INIT_TIMEOUT,
     INIT_TWICE,
     INVALID_MESSAGE,
+    TERMINATED,
     UNAUTHORIZED,
     GraphQLMachine,
     Rules,
@@ -191,6 +192,26 @@ def test_ping_is_answered_with_its_payload_also_before_the_handshake() -> None:
         {"type": "pong", "payload": {"x": 1}}
     ]
     assert machine.received(message(type="pong"), NOW) == []
+
+
+def test_client_that_answers_no_ping_is_terminated() -> None:
+    machine = ready(Rules(TIMEOUT, operation_limit=3, heartbeat_period=30.0))
+    assert machine.deadline() == NOW + 30
+    assert machine.on_time(NOW + 29) == []
+    assert said(machine.on_time(NOW + 30)) == [{"type": "ping"}]
+    assert machine.received(message(type="pong"), NOW + 31) == []
+    assert said(machine.on_time(NOW + 60)) == [{"type": "ping"}]
+    assert machine.on_time(NOW + 90) == [TERMINATED]
+    assert machine.closed
+    assert machine.deadline() is None
+
+
+def test_heartbeat_begins_with_the_acknowledgement() -> None:
+    rules = Rules(TIMEOUT, operation_limit=3, heartbeat_period=1.0)
+    machine = opened(Mode.PUBLIC, rules=rules)
+    assert machine.on_time(NOW + 5) == []
+    assert said(machine.received(message(**INIT), NOW + 5)) == [ACK]
+    assert machine.deadline() == NOW + 6
 
 
 def test_expiry_closes_at_its_moment_whatever_the_timer_does() -> None:
