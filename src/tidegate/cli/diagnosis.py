@@ -3,6 +3,7 @@
 A problem makes answers differ from what the project says; a note is only worth knowing.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from tidegate.schema import Collection, FieldType, Schema
 
 Row = Mapping[str, Any]
 
+_UNSPEAKABLE = re.compile(r"[.,:*()]|^[_\s-]|\s$")
+"""What stands in a name for something else somewhere in the query language."""
 UNUSED_TABLES: Mapping[str, str] = {
     "directus_flows": "flows do not run",
     "directus_operations": "operations of flows do not run",
@@ -52,13 +55,19 @@ def kind_of(catalog: Catalog) -> str:
 
 
 def odd_fields(collections: Iterable[Collection]) -> Iterator[Finding]:
-    """Columns whose type has no counterpart in the API."""
+    """Columns whose type has no counterpart in the API, and names that a query cannot spell."""
     for collection in collections:
+        if "/" in collection.name:
+            sentence = f"Collection {collection.name} cannot be named in a path of HTTP: ask for it over a socket."
+            yield Finding("note", collection.name, sentence)
         for field in collection.fields.values():
+            place = f"{collection.name}.{field.name}"
             if field.type is FieldType.UNKNOWN:
-                place = f"{collection.name}.{field.name}"
-                sentence = f"Field {place} is a {field.database_type}: it is read and written as text."
+                how = "read as text and not written" if field.read_only else "read and written as text"
+                sentence = f"Field {place} is of type {field.database_type or 'none'}: it is {how}."
                 yield Finding("note", place, sentence)
+            if _UNSPEAKABLE.search(field.name):
+                yield Finding("note", place, f"Field {place} cannot be named in a query; `*` shows it.")
 
 
 def lost_relations(catalog: Catalog, rows: Sequence[Row], schema: Schema) -> Iterator[Finding]:

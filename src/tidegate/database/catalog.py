@@ -1,17 +1,17 @@
-"""What an engine's catalogue says of its tables, columns and foreign keys, in three statements.
+"""What an engine's catalogue says of its tables, columns and foreign keys, in a few statements.
 
 SQLAlchemy's own reflection asks several questions for each table, which on SQLite alone takes longer than the whole
 start may; and the API's `schema` objects want types and defaults as the database spells them.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from tidegate.database.types import LONG_DECIMAL
+from tidegate.database.types import GEOMETRIES, LONG_DECIMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Column:
     """Whether a CHECK constraint lets only JSON in: how MariaDB makes a `json` column."""
     moment_separator: str = ""
     """On SQLite, for dates and times kept as text: what stands between the two."""
+    read_only: bool = False
+    """Whether no statement may write it: the database works it out, or the API has no spelling that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class ForeignKey:
     table: str
     column: str
     target: str
+    """With its schema before it where that is another one."""
     target_column: str | None
     """None stands for the primary key."""
     on_delete: str
@@ -63,6 +66,10 @@ class Catalog:
 
     columns: Sequence[Column]
     foreign_keys: Sequence[ForeignKey]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What else holds rows and is not looked into, and why: views, tables of modules, other schemas."""
+    triggered: frozenset[str] = frozenset()
+    """Tables whose rows a trigger may change after RETURNING has told of them."""
 
 
 def read_catalog(connection: sa.Connection) -> Catalog:
@@ -78,7 +85,7 @@ _POSTGRESQL_COLUMNS = """
     SELECT c.relname AS table_name, a.attname AS name, format_type(t.oid, NULL) AS type, a.atttypmod AS modifier,
            format_type(a.atttypid, a.atttypmod) AS spelling,
            NOT a.attnotnull AS nullable, pg_get_expr(d.adbin, d.adrelid) AS expression, a.attidentity <> '' AS identity,
-           t.typtype = 'e' AS enumerated,
+           t.typtype = 'e' AS enumerated, a.attgenerated <> '' OR a.attidentity = 'a' AS generated,
            coalesce(bool_or(i.indisprimary), FALSE) AS primary_key,
            coalesce(bool_or(i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL), FALSE) AS is_unique
     FROM pg_class c
@@ -88,12 +95,13 @@ _POSTGRESQL_COLUMNS = """
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     LEFT JOIN pg_index i ON i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-    GROUP BY c.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, t.oid, t.typtype,
-             d.adbin, d.adrelid
+    GROUP BY c.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated,
+             t.oid, t.typtype, d.adbin, d.adrelid
     ORDER BY c.relname, a.attnum
 """
 _POSTGRESQL_FOREIGN_KEYS = """
-    SELECT c.relname AS table_name, a.attname AS name, f.relname AS target, b.attname AS target_column,
+    SELECT c.relname AS table_name, a.attname AS name, b.attname AS target_column,
+           CASE WHEN f.relnamespace = k.connamespace THEN f.relname::text ELSE f.oid::regclass::text END AS target,
            k.confdeltype AS on_delete, k.confupdtype AS on_update, k.conname AS constraint_name
     FROM pg_constraint k
     JOIN pg_class c ON c.oid = k.conrelid
@@ -104,6 +112,22 @@ _POSTGRESQL_FOREIGN_KEYS = """
           AND k.conparentid = 0
     ORDER BY c.relname, k.conname
 """
+_POSTGRESQL_LEFT_OUT = """
+    SELECT c.relname AS name, CASE c.relkind WHEN 'f' THEN 'it is a foreign table' ELSE 'it is a view' END AS reason
+    FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('v', 'm', 'f')
+          AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    UNION
+    SELECT n.nspname || '.*', 'other schemas are not looked into'
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+          AND n.oid <> current_schema()::regnamespace
+"""
+_POSTGRESQL_TRIGGERED = """
+    SELECT DISTINCT c.relname AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
+"""
+"""After an INSERT (4) or UPDATE (16); what one does before (2), RETURNING tells."""
 _POSTGRESQL_RULES = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 
 
@@ -128,6 +152,7 @@ def _read_postgresql(connection: sa.Connection) -> Catalog:
                 row.identity or (row.expression or "").startswith("nextval("),
                 row.is_unique,
                 enumerated=row.enumerated,
+                read_only=row.generated,
             )
         )
     foreign_keys = [
@@ -142,7 +167,12 @@ def _read_postgresql(connection: sa.Connection) -> Catalog:
         )
         for row in _rows(connection, _POSTGRESQL_FOREIGN_KEYS)
     ]
-    return Catalog(columns, foreign_keys)
+    triggered = frozenset(row.name for row in _rows(connection, _POSTGRESQL_TRIGGERED))
+    return Catalog(columns, foreign_keys, _left_out(connection, _POSTGRESQL_LEFT_OUT), triggered)
+
+
+def _left_out(connection: sa.Connection, sql: str) -> Mapping[str, str]:
+    return {row.name: row.reason for row in _rows(connection, sql)}
 
 
 def _text(value: str | bytes) -> str:
@@ -157,11 +187,13 @@ _MYSQL_COLUMNS = """
            c.COLUMN_KEY AS column_key, c.EXTRA AS extra, c.COLLATION_NAME AS collation_name
     FROM information_schema.COLUMNS c
     JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = DATABASE() AND t.TABLE_NAME = c.TABLE_NAME
-    WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'
+    WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
     ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
 """
 _MYSQL_FOREIGN_KEYS = """
-    SELECT k.TABLE_NAME AS table_name, k.COLUMN_NAME AS name, k.REFERENCED_TABLE_NAME AS target,
+    SELECT k.TABLE_NAME AS table_name, k.COLUMN_NAME AS name,
+           concat(if(k.REFERENCED_TABLE_SCHEMA = DATABASE(), '', concat(k.REFERENCED_TABLE_SCHEMA, '.')),
+                  k.REFERENCED_TABLE_NAME) AS target,
            k.REFERENCED_COLUMN_NAME AS target_column, r.DELETE_RULE AS on_delete, r.UPDATE_RULE AS on_update,
            k.CONSTRAINT_NAME AS constraint_name
     FROM information_schema.KEY_COLUMN_USAGE k
@@ -170,6 +202,10 @@ _MYSQL_FOREIGN_KEYS = """
          AND r.TABLE_NAME = k.TABLE_NAME
     WHERE k.TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME IS NOT NULL
     ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION
+"""
+_MYSQL_LEFT_OUT = """
+    SELECT TABLE_NAME AS name, 'it is a view' AS reason FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'VIEW'
 """
 _MARIADB_CHECKS = """
     SELECT TABLE_NAME AS table_name, CHECK_CLAUSE AS clause FROM information_schema.CHECK_CONSTRAINTS
@@ -192,7 +228,7 @@ def _read_mysql(connection: sa.Connection) -> Catalog:
             _mysql_type(row.type, row.full_type),
             row.full_type,
             row.length if row.type in ("char", "varchar") else None,
-            row.numeric_precision if row.type == "decimal" else None,
+            row.numeric_precision if row.type in ("decimal", "bit") else None,
             row.numeric_scale if row.type == "decimal" else None,
             row.nullable == "YES",
             _mysql_default(row.expression, row.extra, mariadb=mariadb),
@@ -202,6 +238,7 @@ def _read_mysql(connection: sa.Connection) -> Catalog:
             row.collation_name,
             row.type in ("enum", "set"),
             (row.table_name, row.name) in checked,
+            read_only="GENERATED" in row.extra.replace("DEFAULT_GENERATED", "") or row.type in GEOMETRIES,
         )
         for row in _rows(connection, _MYSQL_COLUMNS)
     ]
@@ -217,7 +254,7 @@ def _read_mysql(connection: sa.Connection) -> Catalog:
         )
         for row in _rows(connection, _MYSQL_FOREIGN_KEYS)
     ]
-    return Catalog(columns, _of_one_column(foreign_keys))
+    return Catalog(columns, _of_one_column(foreign_keys), _left_out(connection, _MYSQL_LEFT_OUT))
 
 
 def _mysql_type(name: str, full: str) -> str:
@@ -239,7 +276,8 @@ def _of_one_column(foreign_keys: Sequence[ForeignKey]) -> Sequence[ForeignKey]:
 
 
 _SQLITE_COLUMNS = """
-    SELECT m.name AS table_name, m.sql AS definition, p.name, p.type, p."notnull", p.dflt_value AS expression, p.pk
+    SELECT m.name AS table_name, m.sql AS definition, p.name, p.type, p."notnull", p.dflt_value AS expression, p.pk,
+           p.hidden IN (2, 3) AS generated
     FROM sqlite_master m JOIN pragma_table_xinfo(m.name) p
     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite^_%' ESCAPE '^' AND p.hidden IN (0, 2, 3)
     ORDER BY m.name, p.cid
@@ -258,13 +296,28 @@ _SQLITE_FOREIGN_KEYS = """
     GROUP BY m.name, f.id HAVING count(*) = 1
     ORDER BY m.name, f.id DESC
 """
+_SQLITE_LEFT_OUT = """
+    SELECT name, 'it is a view' AS reason FROM sqlite_master WHERE type = 'view'
+    UNION
+    SELECT name, 'it is a virtual table' FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'
+    UNION
+    SELECT t.name, 'it is a part of a virtual table' FROM sqlite_master t JOIN sqlite_master v
+        ON v.sql LIKE 'CREATE VIRTUAL TABLE%' AND t.type = 'table' AND t.name LIKE v.name || '^_%' ESCAPE '^'
+    WHERE substr(t.name, length(v.name) + 2) IN (
+        'content', 'data', 'idx', 'docsize', 'config', 'segments', 'segdir', 'stat', 'node', 'parent', 'rowid'
+    )
+"""
+_SQLITE_TRIGGERED = "SELECT DISTINCT tbl_name AS name FROM sqlite_master WHERE type = 'trigger'"
 _SQLITE_TYPE = re.compile(r"(?P<name>[^(]*)(\((?P<first>\d+)(,\s*(?P<second>\d+))?\))?.*", re.DOTALL)
 
 
 def _read_sqlite(connection: sa.Connection) -> Catalog:
     unique = {(row.table_name, row.name) for row in _rows(connection, _SQLITE_UNIQUE)}
+    left_out = _left_out(connection, _SQLITE_LEFT_OUT)
     columns = []
     for row in _rows(connection, _SQLITE_COLUMNS):
+        if row.table_name in left_out:
+            continue
         declared = _SQLITE_TYPE.fullmatch(row.type)
         assert declared is not None
         name = declared["name"].strip().lower()
@@ -284,22 +337,27 @@ def _read_sqlite(connection: sa.Connection) -> Catalog:
                 row.pk > 0,
                 row.pk > 0 and name == "integer" and not row.definition.upper().endswith("WITHOUT ROWID"),
                 (row.table_name, row.name) in unique,
+                read_only=bool(row.generated),
             )
         )
     columns = _with_moment_separators(connection, columns)
+    tables = {column.table.lower(): column.table for column in columns}
+    names = {(column.table, column.name.lower()): column.name for column in columns}
     foreign_keys = [
         ForeignKey(
             row.table_name,
-            row.name,
-            row.target,
-            row.target_column,
+            names.get((row.table_name, row.name.lower()), row.name),
+            target := tables.get(row.target.lower(), row.target),
+            names.get((target, (row.target_column or "").lower()), row.target_column),
             row.on_delete.lower(),
             row.on_update.lower(),
             None,
         )
         for row in _rows(connection, _SQLITE_FOREIGN_KEYS)
+        if row.table_name not in left_out
     ]
-    return Catalog(columns, foreign_keys)
+    triggered = frozenset(row.name for row in _rows(connection, _SQLITE_TRIGGERED))
+    return Catalog(columns, foreign_keys, left_out, triggered)
 
 
 _SQLITE_MOMENTS = ("date", "datetime", "timestamp")

@@ -73,6 +73,8 @@ def field_type(column: Column, special: Sequence[str]) -> FieldType:
     for flag in special:
         if flag in _SPECIAL_TYPES:
             return _SPECIAL_TYPES[flag]
+    if column.type == "bit" and column.precision:
+        return FieldType.BIG_INTEGER  # of MySQL; that of PostgreSQL tells no precision
     if column.checked_json:
         return FieldType.JSON
     if column.enumerated:

@@ -299,7 +299,7 @@ _SQLITE_MESSAGES: Mapping[str, str] = {
     "parser stack overflow": "INVALID_QUERY",
     "Expression tree is too large": "INVALID_QUERY",
     "integer overflow": "VALUE_OUT_OF_RANGE",
-    "no such table": "INVALID_FOREIGN_KEY",
+    "no such table: main.": "INVALID_FOREIGN_KEY",
     "foreign key mismatch": "INVALID_FOREIGN_KEY",
 }
 """First parts of messages, for errors that have no name of their own."""

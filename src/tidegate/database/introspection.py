@@ -90,7 +90,7 @@ def build_schema(catalog: Catalog, metadata: Metadata, system: SystemTables) -> 
     for row in metadata.fields:
         field_rows.setdefault(row["collection"], {})[row["field"]] = row
     collections: dict[str, Collection] = {}
-    unserved: dict[str, str] = {}
+    unserved = dict(catalog.left_out)
     for name, group in groupby(catalog.columns, lambda column: column.table):
         columns = tuple(group)
         reason = _why_unserved(name, columns, system)
@@ -98,18 +98,33 @@ def build_schema(catalog: Catalog, metadata: Metadata, system: SystemTables) -> 
             unserved[name] = reason
             continue
         collections[name] = _collection(
-            name, columns, collection_rows.get(name), field_rows.get(name, {}), system.fields.get(name, {})
+            name,
+            columns,
+            collection_rows.get(name),
+            field_rows.get(name, {}),
+            system.fields.get(name, {}),
+            triggered=name in catalog.triggered,
         )
     return Schema(collections, tuple(_relations(catalog, metadata, system, collections))), unserved
 
 
 def _why_unserved(name: str, columns: Sequence[Column], system: SystemTables) -> str | None:
-    keys = sum(column.primary_key for column in columns)
-    if keys != 1:
-        return "it has no primary key" if keys == 0 else "its primary key has more than one column"
+    keys = [column for column in columns if column.primary_key]
+    if len(keys) != 1:
+        return "its primary key has more than one column" if keys else "it has no primary key"
+    if keys[0].type in _INEXACT_KEYS or field_type(keys[0], ()) in _INEXACT_KEY_TYPES:
+        return f"its primary key is of type {keys[0].spelling or 'none'}, whose values do not name one row exactly"
     if name.startswith(SYSTEM_PREFIX) and name not in system.fields:
         return "it is a table of Directus that has no part here"
     return None
+
+
+_INEXACT_KEY_TYPES = frozenset(
+    {FieldType.FLOAT, FieldType.TIME, FieldType.DATE_TIME, FieldType.TIMESTAMP, FieldType.JSON}
+)
+"""The API tells fewer digits of a fraction than a column may hold."""
+_INEXACT_KEYS = frozenset({"", "any"})
+"""On SQLite, columns that tell a number from the text that spells it."""
 
 
 def _collection(
@@ -118,6 +133,8 @@ def _collection(
     row: Row | None,
     field_rows: Mapping[str, Row],
     system_fields: Mapping[str, SystemField],
+    *,
+    triggered: bool,
 ) -> Collection:
     fields = [
         _column_field(column, field_rows.get(column.name, {}), system_fields.get(column.name)) for column in columns
@@ -138,6 +155,7 @@ def _collection(
         singleton=name == "directus_settings" or bool(row and row["singleton"]),
         sort_field=row["sort_field"] if row else None,
         has_metadata=row is not None or bool(system_fields),
+        triggered=triggered,
     )
 
 
@@ -161,6 +179,7 @@ def _column_field(column: Column, row: Row, system: SystemField | None) -> Field
         validation_message=row.get("validation_message"),
         searchable=row.get("searchable", True) is not False,
         database_type=column.type,
+        read_only=column.read_only,
         moment_separator=column.moment_separator,
     )
     return replace(field, default=default_value(field, column.default))

@@ -27,6 +27,7 @@ def _column(field: Field, capabilities: Capabilities) -> sa.Column[object]:
         primary_key=field.primary_key,
         autoincrement=field.auto_increment,
         nullable=field.nullable,
-        server_default=sa.FetchedValue() if field.has_default else None,
+        # A trigger may give a key that the columns say nothing of; SQLAlchemy warns where nothing does.
+        server_default=sa.FetchedValue() if field.has_default or field.primary_key else None,
         quote=True,
     )

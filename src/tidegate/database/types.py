@@ -54,6 +54,20 @@ class Storage(Enum):
 
 LONG_DECIMAL = "decimal_text"
 """SQLite's column type for decimals of more than `FLOAT_DIGITS` digits; the name gives it text affinity."""
+GEOMETRIES = frozenset(
+    {
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+        "geomcollection",
+    }
+)
+"""MySQL's types that are read as well-known text (`POINT(1 2)`). PostgreSQL writes its own `point` as a text."""
 FLOAT_DIGITS = 15
 """How many decimal digits a float keeps exactly."""
 
@@ -84,6 +98,7 @@ _STORAGES = {
     },
     "mysql": {
         "boolean": Storage.INTEGER,
+        "bit": Storage.INTEGER,
         "tinyint": Storage.INTEGER,
         "smallint": Storage.INTEGER,
         "mediumint": Storage.INTEGER,
@@ -205,10 +220,22 @@ class EngineType(ApiType):
     cache_ok = True
 
     def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        if self.database_type == "inet":
+            return sa.type_coerce(sa.func.abbrev(column), self)  # a cast adds the length of the mask
         return sa.type_coerce(sa.cast(column, sa.Text), self)
 
     def bind_expression(self, bindparam: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
-        return sa.cast(bindparam, _Spelled(self.database_type))
+        # `bit` alone is one bit long.
+        return sa.cast(bindparam, _Spelled("bit varying" if self.database_type == "bit" else self.database_type))
+
+
+class GeometryType(ApiType):
+    """Read as well-known text."""
+
+    cache_ok = True
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.type_coerce(sa.func.ST_AsText(column), self)
 
 
 class _Spelled(sa.types.UserDefinedType[Any]):
@@ -227,7 +254,11 @@ def api_type(field: Field, dialect: DialectName) -> ApiType:
     """The type of the field's column."""
     scale = field.numeric_scale if field.type is FieldType.DECIMAL else None
     plain = ApiType(field.type, field.database_type, scale, field.moment_separator)
-    return EngineType(field.type, field.database_type) if plain.storage_on(dialect) is Storage.OTHER else plain
+    if plain.storage_on(dialect) is Storage.OTHER:
+        return EngineType(field.type, field.database_type)
+    if dialect == "mysql" and field.database_type in GEOMETRIES:
+        return GeometryType(field.type, field.database_type)
+    return plain
 
 
 def _not_none(convert: Convert | None) -> Convert | None:
@@ -306,13 +337,18 @@ _SAME = {
 
 def _from_driver(field_type: FieldType, scale: int | None) -> Convert:
     if field_type is FieldType.DECIMAL:
-        return lambda value: values.decimal_text(value if isinstance(value, Decimal) else _decimal(value), scale)
+        return lambda value: _decimal(value, scale)
     return _RESULTS[field_type]
 
 
-def _decimal(value: float | str) -> Decimal:
-    """SQLite keeps them as floats, which hold so many digits and after that noise."""
-    return Decimal(f"{value:.{FLOAT_DIGITS}g}" if isinstance(value, float) else value)
+def _decimal(value: Any, scale: int | None) -> str:
+    """SQLite keeps them as floats, which hold so many digits and after that noise, or as whatever else was written."""
+    if not isinstance(value, Decimal):
+        try:
+            value = Decimal(f"{value:.{FLOAT_DIGITS}g}" if isinstance(value, float) else value)
+        except (ArithmeticError, TypeError, ValueError):
+            return _text(value)
+    return values.decimal_text(value, scale) if value.is_finite() else str(value)
 
 
 def _text(value: object) -> str:
@@ -321,22 +357,36 @@ def _text(value: object) -> str:
     )
 
 
-def _integer(value: Any) -> int:
-    return value if type(value) is int else int(value)
+def _integer(value: Any) -> Any:
+    return value if type(value) is int else _whole(value)
+
+
+def _whole(value: Any) -> Any:
+    """The integer, or the value as it is: a column of SQLite may hold anything else."""
+    if isinstance(value, bytes):
+        return int.from_bytes(value)  # MySQL's `bit`
+    try:
+        number = int(value)
+    except (ArithmeticError, ValueError):
+        return _text(value)
+    return number if number == value or isinstance(value, str) else value
 
 
 def _big_integer(value: Any) -> str:
     return str(_integer(value))
 
 
-def _float(value: Any) -> int | float:
-    return values.float_number(float(value))
+def _float(value: Any) -> int | float | str:
+    try:
+        return values.float_number(float(value))
+    except (TypeError, ValueError):  # a column of SQLite may hold anything else
+        return _text(value)
 
 
 _SINGLE = struct.Struct("f")
 
 
-def _real(value: float) -> int | float:
+def _real(value: float) -> int | float | str:
     """A single-precision number, with the fewest digits that tell it from its neighbours, as PostgreSQL prints it."""
     single = _SINGLE.pack(value)
     digits = next(digits for digits in range(6, 10) if _SINGLE.pack(float(f"{value:.{digits}g}")) == single)
@@ -380,7 +430,9 @@ def _date(value: object) -> str | None:
 
 def _time(value: object) -> str:
     if isinstance(value, timedelta):  # MySQL, where a time may be negative or longer than a day
-        value = (_EPOCH + value % timedelta(days=1)).time()
+        seconds = int(abs(value).total_seconds())
+        sign = "-" if value < timedelta() else ""
+        return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return values.time_text(value) if isinstance(value, time) else str(value)[:8]
 
 
@@ -394,7 +446,10 @@ def _csv(value: object) -> list[str]:
 
 
 def _uuid(value: object) -> str:
-    return _text(value).lower()
+    """In lower case, unless a column of 36 characters holds something else."""
+    text = _text(value)
+    lower = text.lower()
+    return lower if lower == text or values.is_uuid(text) else text
 
 
 def _binary(value: object) -> str:

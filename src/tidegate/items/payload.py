@@ -83,7 +83,8 @@ def _as_stored(collection: Collection, action: Action, payload: Payload) -> Payl
 
 def _filled_later(field: Field) -> bool:
     """Whether the database or a special gives the value when a create leaves it out."""
-    return field.auto_increment or (field.has_default and field.default is None) or bool(_CREATED & set(field.special))
+    by_database = field.auto_increment or field.read_only or (field.has_default and field.default is None)
+    return by_database or bool(_CREATED & set(field.special))
 
 
 def failed_validation(field: str, kind: str, message: str | None = None) -> TidegateError:

@@ -102,9 +102,10 @@ class Writer:
         before = await self._lock(collection, "delete", keys, ())
         table = self._tables[name]
         key_column = table.c[collection.primary_key]
-        await self._transaction.execute(
-            sa.delete(table).where(key_column.in_([row[collection.primary_key] for row in before]))
-        )
+        found = [row[collection.primary_key] for row in before]
+        deleted = await self._transaction.execute(sa.delete(table).where(key_column.in_(found)))
+        if deleted.rowcount < len(set(found)):
+            raise _not_taken(collection)
         return [Change(name, "delete", tuple(keys), before=self._shown(collection, before))]
 
     async def lock(self, name: str, keys: Sequence[Key]) -> None:
@@ -157,6 +158,9 @@ class Writer:
                 parts.children.append((view, related_set(name, value)))
             elif view is not None and isinstance(value, Mapping) and field.type is not FieldType.JSON:
                 parts.parents.append((name, view, value))
+            elif field.read_only:
+                if value is not None:
+                    raise InvalidPayload(f'Field "{name}" cannot be written')
             elif not field.alias:
                 parts.columns[name] = parse(field, value)
         return parts
@@ -253,7 +257,8 @@ class Writer:
             row[collection.primary_key]: row
             for row in (dict(found._mapping) for found in await self._transaction.fetch(statement))
         }
-        if len(rows) < len(set(wanted)) or not await self._allowed(collection, action, fields, rows):
+        # A collation may have found more than was asked for.
+        if not rows.keys() >= set(wanted) or not await self._allowed(collection, action, fields, rows):
             raise _not_deletable(collection.name) if action == "delete" else _not_updatable(collection.name, fields)
         return [rows[key] for key in wanted]
 
@@ -270,16 +275,25 @@ class Writer:
 
     async def _insert(self, collection: Collection, columns: Mapping[str, Any]) -> dict[str, Any]:
         table = self._tables[collection.name]
+        key_column = table.c[collection.primary_key]
         if self._capabilities.insert_returning:
-            row = (await self._insert_returning(table, columns))[0]
+            rows = await self._insert_returning(table, columns)
+            if rows and collection.triggered:
+                key = rows[0]._mapping[collection.primary_key]
+                rows = await self._transaction.fetch(sa.select(table).where(key_column == key))
         else:
             inserted = (await self._transaction.execute(sa.insert(table).values(columns))).inserted_primary_key
-            key = inserted[0] if inserted is not None and inserted[0] is not None else columns[collection.primary_key]
-            row = (await self._transaction.fetch(sa.select(table).where(table.c[collection.primary_key] == key)))[0]
+            key = inserted[0] if inserted is not None and inserted[0] is not None else columns.get(key_column.name)
+            rows = await self._transaction.fetch(sa.select(table).where(key_column == key))
+        if not rows:
+            raise _not_taken(collection)
+        if rows[0]._mapping[collection.primary_key] is None:  # SQLite takes that for most primary keys
+            place = {"collection": collection.name, "field": collection.primary_key}
+            raise TidegateError("NOT_NULL_VIOLATION", **place)
         given = collection.primary_key in columns
         if given and collection.key_field.auto_increment and not self._capabilities.given_keys_move_counter:
-            await self._transaction.execute(move_counter(table.c[collection.primary_key]))
-        return mask(collection, dict(row._mapping))
+            await self._transaction.execute(move_counter(key_column))
+        return mask(collection, dict(rows[0]._mapping))
 
     async def _insert_returning(self, table: sa.Table, columns: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
         statement = _insert_into(table)
@@ -293,14 +307,18 @@ class Writer:
         table = self._tables[collection.name]
         key_column = table.c[collection.primary_key]
         rows: Sequence[sa.Row[Any]]
-        if columns and self._capabilities.update_returning:
+        if columns and self._capabilities.update_returning and not collection.triggered:
             statement = sa.update(table).where(key_column.in_(keys)).values(columns)
             rows = await self._transaction.fetch(statement.returning(*table.c))
         else:
             if columns:
-                await self._transaction.execute(sa.update(table).where(key_column.in_(keys)).values(columns))
+                statement = sa.update(table).where(key_column.in_(keys)).values(columns)
+                if (await self._transaction.execute(statement)).rowcount < len(set(keys)):
+                    raise _not_taken(collection)
             rows = await self._transaction.fetch(sa.select(table).where(key_column.in_(keys)))
         images = {row._mapping[collection.primary_key]: mask(collection, dict(row._mapping)) for row in rows}
+        if not images.keys() >= set(keys):
+            raise _not_taken(collection)
         return [images[key] for key in keys]
 
     def _shown(self, collection: Collection, rows: Sequence[Image]) -> tuple[Image, ...]:
@@ -326,6 +344,11 @@ def _not_updatable(collection: str, fields: tuple[str, ...]) -> Forbidden:
         f'You don\'t have permissions to perform "update" for the field(s) {named} in collection "{collection}" '
         "or it does not exist."
     )
+
+
+def _not_taken(collection: Collection) -> TidegateError:
+    """A trigger had the database leave the row as it was, without an error."""
+    return TidegateError("FAILED_VALIDATION", collection=collection.name)
 
 
 def _not_deletable(collection: str) -> Forbidden:

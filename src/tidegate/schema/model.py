@@ -71,6 +71,8 @@ class Field:
     """A filter that values must match on write."""
     validation_message: str | None = None
     searchable: bool = True
+    read_only: bool = False
+    """Whether no write may name it: the database works it out, or the API cannot spell its values."""
     database_type: str = ""
     """The column's type as the database spells it, in lower case; empty for alias fields."""
     moment_separator: str = ""
@@ -135,6 +137,8 @@ class Collection:
     sort_field: str | None = None
     has_metadata: bool = True
     """False for a table without a row in `directus_collections`: administrators only, until permissions are given."""
+    triggered: bool = False
+    """Whether a trigger may change a row after the statement that wrote it has told of it."""
 
     @property
     def system(self) -> bool:

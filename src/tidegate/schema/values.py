@@ -254,8 +254,12 @@ def _csv(field: Field, value: object) -> list[str]:
     return csv_list(",".join(_text(field, part) for part in parts))
 
 
+def is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
+
+
 def _uuid(field: Field, value: object) -> str:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
+    if not isinstance(value, str) or not is_uuid(value):
         raise _invalid(field, "uuid")
     return str(UUID(value))
 

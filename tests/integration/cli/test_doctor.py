@@ -106,10 +106,18 @@ async def test_doctor_knows_a_project_of_directus_10(tmp_path: Path) -> None:
 
 
 async def test_doctor_knows_tables_without_a_project(tmp_path: Path) -> None:
+    tables = (
+        'CREATE TABLE things (id integer PRIMARY KEY, "a.b" text, bare)',
+        'CREATE TABLE "of/this" (id integer PRIMARY KEY)',
+        "CREATE VIEW seen AS SELECT id FROM things",
+    )
     async with engines.temporary_database("sqlite") as url:
-        await directus.ask("sqlite", url, ["CREATE TABLE things (id integer primary key)"])
+        await directus.ask("sqlite", url, tables)
         code, report = examined(tmp_path, url)
-    assert (code, report["project"], report["served"]) == (0, "tables without a project", {"things": 1})
+    assert (code, report["project"]) == (0, "tables without a project")
+    assert report["served"] == {"things": 3, "of/this": 1}
+    assert report["unserved"] == {"seen": "it is a view"}
+    assert {finding["about"] for finding in report["findings"]} == {"things.a.b", "things.bare", "of/this"}
 
 
 def test_doctor_makes_no_file(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ async def test_ordinary_tables_become_collections_with_their_constraints(databas
     assert database.unserved == {
         "order_lines": "its primary key has more than one column",
         "log": "it has no primary key",
+        "totals": "it is a view",
     }
     name = schema.collections["customers"].fields["name"]
     assert (name.type, name.max_length, name.nullable, name.unique) == (FieldType.STRING, 50, False, True)

@@ -299,6 +299,6 @@ async def test_unsigned_and_bit_columns_of_mysql(own_database: Database) -> None
     )
     table = own_database.tables["things"]
     assert [tuple(row) for row in await own_database.fetch(sa.select(table))] == [
-        (4294967295, "18446744073709551615", True, "a", 2021, "23:00:00")
+        (4294967295, "18446744073709551615", True, "a", 2021, "-01:00:00")
     ]
     assert parse(own_database.schema.collections["things"].fields["id"], 4294967295) == 4294967295
