@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.access.authenticator import Authenticator
 from tidegate.access.directory import Directory
+from tidegate.access.exchange import TokenExchange
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.settings import AccessSettings
 from tidegate.clock import Clock, SystemClock
@@ -46,7 +47,7 @@ from tidegate.http.address import ClientAddress
 from tidegate.http.answers import error_answer
 from tidegate.http.app import build_http, socket_not_found
 from tidegate.http.auth import AuthHandlers
-from tidegate.http.cookies import refresh_cookie, session_cookie
+from tidegate.http.cookies import token_cookies
 from tidegate.http.cors import cors
 from tidegate.http.graphql import GraphQLHandlers
 from tidegate.http.request import RequestContext
@@ -221,19 +222,18 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
 
         server = ServerHandlers(database, settings, clock, {"database": database_answers})
         protection = Protection(settings.graphql_query_token_limit, settings.graphql_introspection)
-        system_fields = SystemFields(authenticator, server.describe)
+        exchange, cookies = TokenExchange(authenticator), token_cookies(settings)
+        system_fields = SystemFields(exchange, server.describe)
         own = item_executor(items, lambda: database.schema, limits, protection)
         system = system_executor(items, lambda: database.schema, limits, protection, system_fields)
         http = build_http(
             context,
             database,
             items,
-            AuthHandlers(authenticator, session_cookie(settings), refresh_cookie(settings)),
+            AuthHandlers(exchange, cookies),
             StructureHandlers(structure),
             server,
-            GraphQLHandlers(
-                own, system, settings.websockets_graphql_path, session_cookie(settings), refresh_cookie(settings)
-            ),
+            GraphQLHandlers(own, system, settings.websockets_graphql_path, cookies),
         )
         if settings.rate_limiter_enabled or settings.rate_limiter_global_enabled:
             http = Throttle(http, clock, address, per_address=limiters.per_address(), together=limiters.together())

@@ -101,9 +101,7 @@ class Authenticator:
         email: str,
         password: str,
         otp: str | None,
-        ip: str | None,
-        user_agent: str | None,
-        origin: str | None,
+        client: Client,
         mode: Mode,
     ) -> Login:
         """Log in; takes LOGIN_STALL_TIME at least, whatever comes of it.
@@ -113,25 +111,23 @@ class Authenticator:
         """
         started = self._clock.monotonic()
         try:
-            user = await self._limited_login(email, password, otp, ip)
-            return await self._open_session(user, Client(ip, user_agent, origin), mode)
+            user = await self._limited_login(email, password, otp, client.ip)
+            return await self._open_session(user, client, mode)
         finally:
             stall = started + self._settings.login_stall_time - self._clock.monotonic()
             if stall > 0:
                 await self._sleep(stall)
 
-    async def by_refresh(
-        self, refresh_token: str, ip: str | None, user_agent: str | None, origin: str | None, mode: Mode
-    ) -> Login:
+    async def by_refresh(self, refresh_token: str, client: Client, mode: Mode) -> Login:
         """Exchange a refresh token, or in session mode the session's token, for new ones; it is good once.
 
         Raises INVALID_CREDENTIALS, SERVICE_UNAVAILABLE.
         """
         user = await self._sessions.refreshable(refresh_token)
         await self._directory.active_user(user)
-        client, lifetime = Client(ip, user_agent, origin), self._session_lifetime(mode)
+        lifetime = self._session_lifetime(mode)
         successor = await self._sessions.replace(refresh_token, user, lifetime, client, linger=mode == "session")
-        return await self._issue(user, successor, ip, mode)
+        return await self._issue(user, successor, client.ip, mode)
 
     async def logout(self, refresh_token: str) -> None:
         """End the session of a refresh token or session token, known or not."""

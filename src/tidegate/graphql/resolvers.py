@@ -1,14 +1,14 @@
 """How the root fields of collections are answered: each with one call of `Items`, as whoever asks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import GraphQLFieldResolver, GraphQLObjectType, GraphQLResolveInfo
 
+from tidegate.access.exchange import Cookies
 from tidegate.access.rights import Rights
 from tidegate.access.sessions import Client
-from tidegate.graphql.cookies import Cookies
 from tidegate.graphql.selections import SelectionReader
 from tidegate.items.changes import Key
 from tidegate.items.service import Items
@@ -25,8 +25,8 @@ class Context:
 
     rights: Rights
     client: Client
-    cookies: Cookies | None = None
-    """Where tokens may come and go in cookies."""
+    cookies: Cookies = field(default_factory=Cookies)
+    """Of the request; on a socket no cookie comes or goes."""
 
 
 Info = GraphQLResolveInfo[Context]

@@ -15,12 +15,12 @@ from graphql import (
     GraphQLString,
 )
 
-from tidegate.access.authenticator import Authenticator, Login, Mode
+from tidegate.access.authenticator import Mode
+from tidegate.access.exchange import TokenExchange
 from tidegate.access.identity import User
 from tidegate.access.rights import Rights
-from tidegate.errors import InvalidPayload, TidegateError
-from tidegate.graphql.cookies import Cookies
-from tidegate.graphql.resolvers import Context, Info, ItemResolvers
+from tidegate.errors import TidegateError
+from tidegate.graphql.resolvers import Info, ItemResolvers
 from tidegate.graphql.scalars import BIG_INT, JSON
 from tidegate.graphql.types import Fields, TypeBuilder
 
@@ -51,7 +51,7 @@ _INFO: Final = GraphQLObjectType(
 class SystemFields:
     """Builds the root fields."""
 
-    authenticator: Authenticator
+    exchange: TokenExchange
     describe: Describe
 
     def queries(self, builder: TypeBuilder, resolvers: ItemResolvers) -> Fields:
@@ -83,11 +83,8 @@ class SystemFields:
         async def resolve(
             _root: object, info: Info, email: str, password: str, mode: Mode | None = None, otp: str | None = None
         ) -> Mapping[str, Any]:
-            client, mode = info.context.client, mode or "json"
-            login = await self.authenticator.by_password(
-                email, password, otp, client.ip, client.user_agent, client.origin, mode
-            )
-            return _handed_over(info.context, login, mode)
+            asked = info.context
+            return await self.exchange.login(email, password, otp, mode or "json", asked.client, asked.cookies)
 
         return resolve
 
@@ -95,10 +92,7 @@ class SystemFields:
         async def resolve(
             _root: object, info: Info, refresh_token: str | None = None, mode: Mode | None = None
         ) -> Mapping[str, Any]:
-            client = info.context.client
-            token, mode = await self._refresh_token(info.context, refresh_token, mode)
-            login = await self.authenticator.by_refresh(token, client.ip, client.user_agent, client.origin, mode)
-            return _handed_over(info.context, login, mode)
+            return await self.exchange.refresh(refresh_token, mode, info.context.client, info.context.cookies)
 
         return resolve
 
@@ -106,41 +100,10 @@ class SystemFields:
         async def resolve(
             _root: object, info: Info, refresh_token: str | None = None, mode: Mode | None = None
         ) -> bool:
-            token, mode = await self._refresh_token(info.context, refresh_token, mode)
-            await self.authenticator.logout(token)
-            if info.context.cookies is not None:
-                info.context.cookies.ended.append(mode)
+            await self.exchange.logout(refresh_token, mode, info.context.client, info.context.cookies)
             return True
 
         return resolve
-
-    async def _refresh_token(self, context: Context, given: str | None, mode: Mode | None) -> tuple[str, Mode]:
-        """The refresh token, and how its successor is handed over: as asked for, else as it came."""
-        cookies = context.cookies or Cookies()
-        if given is not None:
-            return given, mode or "json"
-        if mode in (None, "cookie") and cookies.refresh_token:
-            return cookies.refresh_token, "cookie"
-        if mode in (None, "session") and cookies.session_token:
-            user = await self.authenticator.by_token(cookies.session_token, context.client.ip)
-            if user.session is None:
-                raise TidegateError("INVALID_CREDENTIALS")
-            return user.session, "session"
-        raise InvalidPayload('"refresh_token" is required, as an argument or as a cookie')
-
-
-def _handed_over(context: Context, login: Login, mode: Mode) -> Mapping[str, Any]:
-    """What a client gets in the answer itself: nothing of what goes into a cookie, out of reach of scripts."""
-    told: dict[str, Any] = {"expires": login.expires_in}
-    if mode != "json":
-        if context.cookies is None:
-            raise InvalidPayload(f'"mode" cannot be "{mode}" here')
-        context.cookies.opened.append((mode, login))
-    if mode != "session":
-        told["access_token"] = login.access_token
-    if mode == "json":
-        told["refresh_token"] = login.refresh_token
-    return told
 
 
 def _pong(_root: object, _info: Info) -> str:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from starlette.requests import Request
 from starlette.responses import Response
 
+from tidegate.access.exchange import Cookies
 from tidegate.settings import Settings
 
 
@@ -34,6 +36,36 @@ class TokenCookie:
         response.delete_cookie(
             self.name, domain=self.domain, secure=self.secure, httponly=True, samesite=self.same_site
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCookies:
+    """Both, on requests and answers."""
+
+    session: TokenCookie
+    refresh: TokenCookie
+
+    def of(self, request: Request) -> Cookies:
+        """Those that came with the request."""
+        return Cookies(request.cookies.get(self.refresh.name), request.cookies.get(self.session.name))
+
+    def put(self, cookies: Cookies, response: Response) -> Response:
+        """The response, with the cookies that are to be set and cleared."""
+        for mode, login in cookies.opened:
+            if mode == "session":
+                self.session.set(response, login.access_token)
+            else:
+                self.refresh.set(response, login.refresh_token)
+        for mode in cookies.ended:
+            if mode == "session":
+                self.session.clear(response)
+            elif mode == "cookie":
+                self.refresh.clear(response)
+        return response
+
+
+def token_cookies(settings: Settings) -> TokenCookies:
+    return TokenCookies(session_cookie(settings), refresh_cookie(settings))
 
 
 def session_cookie(settings: Settings) -> TokenCookie:

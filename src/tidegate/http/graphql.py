@@ -10,26 +10,21 @@ from typing import Any
 import orjson
 from starlette.responses import PlainTextResponse, Response
 
-from tidegate.access.sessions import Client
 from tidegate.errors import InvalidPayload, TidegateError
-from tidegate.graphql.cookies import Cookies
 from tidegate.graphql.execution import Executor, Request
 from tidegate.graphql.messages import read_request
 from tidegate.graphql.resolvers import Context
 from tidegate.http.answers import JSONAnswer, error_answer
-from tidegate.http.cookies import TokenCookie
+from tidegate.http.cookies import TokenCookies
 from tidegate.http.request import ApiRequest, Handler
 
 
 class GraphQLHandlers:
-    def __init__(
-        self, items: Executor, system: Executor, path: str, session_cookie: TokenCookie, refresh_cookie: TokenCookie
-    ) -> None:
+    def __init__(self, items: Executor, system: Executor, path: str, cookies: TokenCookies) -> None:
         """`path` of the items; the system collections are below it."""
         self._executors = {path: items, f"{path.rstrip('/')}/system": system}
         self._schemas = {"items": items.schemas, "system": system.schemas}
-        self._session_cookie = session_cookie
-        self._refresh_cookie = refresh_cookie
+        self._cookies = cookies
 
     def paths(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
@@ -56,32 +51,14 @@ class GraphQLHandlers:
     async def _answer(
         self, executor: Executor, request: ApiRequest, asked: Request, *, reading: bool = False
     ) -> Response:
-        headers = request.headers
-        client = Client(request.address, headers.get("user-agent"), headers.get("origin"))
-        cookies = Cookies(
-            request.cookies.get(self._refresh_cookie.name), request.cookies.get(self._session_cookie.name)
-        )
+        context = Context(await request.rights(), request.asker, self._cookies.of(request))
         try:
-            answer, _ = await executor.run(asked, Context(await request.rights(), client, cookies), reading=reading)
+            answer, _ = await executor.run(asked, context, reading=reading)
         except TidegateError as error:
             if error.code != "METHOD_NOT_ALLOWED":
                 raise
             return error_answer(error, {"Allow": "POST"})
-        response = JSONAnswer(answer)
-        self._set_cookies(response, cookies)
-        return response
-
-    def _set_cookies(self, response: Response, cookies: Cookies) -> None:
-        for mode, login in cookies.opened:
-            if mode == "session":
-                self._session_cookie.set(response, login.access_token)
-            else:
-                self._refresh_cookie.set(response, login.refresh_token)
-        for mode in cookies.ended:
-            if mode == "session":
-                self._session_cookie.clear(response)
-            elif mode == "cookie":
-                self._refresh_cookie.clear(response)
+        return self._cookies.put(context.cookies, JSONAnswer(answer))
 
 
 def _parameters(request: ApiRequest) -> dict[str, Any]:

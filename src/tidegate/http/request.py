@@ -14,6 +14,7 @@ from tidegate.access.authenticator import Authenticator
 from tidegate.access.directory import Directory
 from tidegate.access.identity import Identity, Public
 from tidegate.access.rights import Rights
+from tidegate.access.sessions import Client
 from tidegate.http.address import ClientAddress
 from tidegate.http.answers import method_not_allowed
 from tidegate.http.bodies import read_json
@@ -50,6 +51,11 @@ class ApiRequest(Request):
     @property
     def address(self) -> str | None:
         return self._context.address(self.scope)
+
+    @property
+    def asker(self) -> Client:
+        """Where the request comes from."""
+        return Client(self.address, self.headers.get("user-agent"), self.headers.get("origin"))
 
     async def identity(self) -> Identity:
         """Raises INVALID_CREDENTIALS and TOKEN_EXPIRED for a bad token, INVALID_PAYLOAD for several."""

@@ -52,14 +52,13 @@ class Verifier:
 
     async def verify(self, credentials: Credentials, client: Client) -> Verified:
         """Raises `TidegateError`: credentials that are no good, SERVICE_UNAVAILABLE."""
-        ip, agent, origin = client.ip, client.user_agent, client.origin
         match credentials:
             case Token(token):
-                user, refresh_token = await self._authenticator.by_token(token, ip), None
+                user, refresh_token = await self._authenticator.by_token(token, client.ip), None
             case Password(email, password, otp):
-                login = await self._authenticator.by_password(email, password, otp, ip, agent, origin, "json")
+                login = await self._authenticator.by_password(email, password, otp, client, "json")
                 user, refresh_token = login.user, login.refresh_token
             case Refresh(token):
-                login = await self._authenticator.by_refresh(token, ip, agent, origin, "json")
+                login = await self._authenticator.by_refresh(token, client, "json")
                 user, refresh_token = login.user, login.refresh_token
         return Verified(user, await self._directory.rights(user), refresh_token)

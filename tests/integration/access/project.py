@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tidegate.access.authenticator import Authenticator, Login, Mode
 from tidegate.access.directory import Directory
 from tidegate.access.passwords import PasswordHasher
+from tidegate.access.sessions import Client
 from tidegate.access.settings import AccessSettings
 from tidegate.clock import ManualClock
 from tidegate.database.bootstrap import bootstrap
@@ -64,10 +65,12 @@ class Project:
         self.authenticator = self.authenticator_with(self.settings)
 
     async def login(self, email: str, mode: Mode = "json", password: str = PASSWORD, otp: str | None = None) -> Login:
-        return await self.authenticator.by_password(email, password, otp, "10.0.0.1", "browser", "https://here", mode)
+        return await self.authenticator.by_password(
+            email, password, otp, Client("10.0.0.1", "browser", "https://here"), mode
+        )
 
     async def refresh(self, token: str, mode: Mode = "json") -> Login:
-        return await self.authenticator.by_refresh(token, "10.0.0.2", "browser", "https://here", mode)
+        return await self.authenticator.by_refresh(token, Client("10.0.0.2", "browser", "https://here"), mode)
 
     def table(self, name: str) -> sa.Table:
         return self.database.tables[f"directus_{name}"]

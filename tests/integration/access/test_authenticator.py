@@ -21,6 +21,7 @@ from tidegate.access.accounts import hash_token
 from tidegate.access.authenticator import Login, Mode
 from tidegate.access.identity import User
 from tidegate.access.passwords import PasswordHasher
+from tidegate.access.sessions import Client
 from tidegate.access.settings import AccessSettings
 from tidegate.access.tokens import Claims
 from tidegate.clock import ManualClock
@@ -257,7 +258,7 @@ async def test_right_code_logs_in_with_what_two_factors_open(sqlite_project: Pro
 async def test_what_a_client_says_of_itself_is_cut_to_fit(project: Project) -> None:
     await project.user("member@example.com")
     noise = "\x00\ud800\n" + "x" * 10_000
-    await project.authenticator.by_password("member@example.com", PASSWORD, None, noise, noise, noise, "json")
+    await project.authenticator.by_password("member@example.com", PASSWORD, None, Client(noise, noise, noise), "json")
     (session,) = await project.rows("sessions")
     assert session["ip"] == session["user_agent"] == session["origin"] == "x" * 255
 

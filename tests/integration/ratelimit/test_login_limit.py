@@ -7,6 +7,7 @@ import pytest
 from tests.integration.access.project import PASSWORD, Project, open_project
 from tests.support import engines
 from tidegate.access.authenticator import Authenticator
+from tidegate.access.sessions import Client
 from tidegate.errors import TidegateError
 from tidegate.ratelimit.logins import LOGIN_WINDOW, LoginLimiter
 from tidegate.ratelimit.memory import MemoryRateLimiter
@@ -31,7 +32,7 @@ class Door:
     async def log_in(self, password: str, email: str = MEMBER) -> str:
         """`ok`, or the code of the error."""
         try:
-            await self._authenticator.by_password(email, password, None, "10.0.0.1", None, None, "json")
+            await self._authenticator.by_password(email, password, None, Client("10.0.0.1"), "json")
         except TidegateError as error:
             return error.code
         return "ok"
