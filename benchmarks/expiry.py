@@ -23,7 +23,8 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from tests.conformance.conformance import BASE_ENV
 from tests.support.server import ADMIN, running_server
 
-from benchmarks.run import LOAD_CORES, SERVER_CORES, VARIABLES, pinned
+from benchmarks.machine import LOAD_CORES, SERVER_CORES, pinned
+from benchmarks.servers import VARIABLES
 from tidegate.access.tokens import Claims, encode
 
 SOCKETS = 10_000

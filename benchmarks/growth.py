@@ -1,28 +1,23 @@
-"""`python -m benchmarks.growth`: how cost grows with subscribers, groups and writes. Writes the figures of
-docs/performance.md and its plot; takes ten minutes on a quiet machine, of which most is making 10,000 users.
+"""`python -m benchmarks.growth`: how cost grows with subscribers, groups, writes and processes; the tables and the plot
+of docs/performance.md, which `--write` puts there. Everything is measured three times, and the median is shown. Takes
+ten minutes on a quiet machine.
 """
 
-import asyncio
-import contextlib
-import os
-import platform
-import re
-import secrets
+import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from statistics import median
 
-import pytest
 from tests.integration.realtime.world import World, open_world
-from tests.support import engines
-from tests.support.engines import environment, temporary_database
+from tests.support.engines import temporary_database
 from tests.support.schemas import ADMIN
-from tests.support.server import running_server
 
+from benchmarks.machine import conditions, measure
+from benchmarks.page import PAGE, table, write
 from benchmarks.plot import plot
-from benchmarks.run import SERVER_CORES, VARIABLES, bare_server, pinned, unlimited_files, yardstick
-from benchmarks.scenarios import DELIVERIES, FAULTS, P99
+from benchmarks.scenarios import DELIVERIES, P99, find, right
+from benchmarks.servers import Server, load, seed, started
 from tidegate.errors import TidegateError
 from tidegate.items.changes import Change
 from tidegate.query.model import Limits
@@ -31,9 +26,9 @@ from tidegate.realtime.subscription import Subscription
 from tidegate.websocket.answers import event_tail
 from tidegate.websocket.events import encode_rows
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PLOT = PAGE.with_suffix(".svg")
-MARKS = ("<!-- figures -->", "<!-- end of figures -->")
+CREATES = r"ws create: ([\d.]+)/s"
+TIMES = 3
 SUBSCRIBERS = (1, 10, 100, 1_000, 10_000)
 DELIVERED = 100_000
 """About how many deliveries one measurement makes."""
@@ -50,11 +45,11 @@ def writes_for(subscribers: int) -> str:
 
 
 def read(pattern: str, answer: str) -> float:
-    """A figure of an answer of the yardstick. Raises `SystemExit` where there is none or something went wrong."""
-    found, faults = re.search(pattern, answer), FAULTS.search(answer)
-    if found is None or (faults is not None and any(int(number) for number in faults.groups())):
-        sys.exit(f"not a measurement: {answer.strip()[-400:]}")
-    return float(found[1])
+    """A figure of an answer. Raises `SystemExit` where there is none or something went wrong."""
+    found = find(pattern, answer)
+    if found is None or not right(answer):
+        sys.exit(f"not a measurement: {answer[-400:]}")
+    return found
 
 
 class Silent:
@@ -100,80 +95,81 @@ def seconds_per_event(world: World, subscribers: int, groups: int) -> float:
 async def by_groups() -> Mapping[int, float]:
     """Microseconds of dispatch for an event to 1,000 subscribers."""
     async with temporary_database("sqlite") as url, open_world(url) as world:
-        return {groups: seconds_per_event(world, 1_000, groups) * 1e6 for groups in GROUPS}
+        return {
+            groups: median(seconds_per_event(world, 1_000, groups) for _ in range(TIMES)) * 1e6 for groups in GROUPS
+        }
 
 
-async def by_subscribers(url: str, users: int) -> list[tuple[int, float, float, float]]:
-    """Subscribers; deliveries a second of the server and of the bare one; p99 in milliseconds of a private row."""
+async def by_subscribers(tidegate: str, bare: str, users: int) -> list[tuple[int, float, float, float, float]]:
+    """Subscribers; deliveries a second of the server and of the bare one; their ratio; p99 of a private row in ms."""
     rows = []
     many = ["--users", str(users)]
-    async with bare_server() as bare_url:
-        for n in (n for n in SUBSCRIBERS if n <= users):
-            size = ["-n", str(n), "-m", writes_for(n)]
-            bare = read(DELIVERIES, await yardstick("bare", bare_url, *size))
-            shared = read(DELIVERIES, await yardstick("shared", url, *size, *many))
-            p99 = read(P99, await yardstick("private", url, "-n", str(n), "-m", "100", *many))
-            rows.append((n, shared, bare, p99))
-            print(f"{n} subscribers: {shared:.0f}/s of {bare:.0f}/s, private p99 {p99} ms", flush=True)
+    for n in (n for n in SUBSCRIBERS if n <= users):
+        size = ["-n", str(n), "-m", writes_for(n)]
+        shared, ceiling, p99 = [], [], []
+        for _ in range(TIMES):
+            ceiling.append(read(DELIVERIES, await load("yardstick", "bare", bare, *size)))
+            shared.append(read(DELIVERIES, await load("yardstick", "shared", tidegate, *size, *many)))
+            p99.append(read(P99, await load("yardstick", "private", tidegate, "-n", str(n), "-m", "200", *many)))
+        ratio = median(ours / theirs for ours, theirs in zip(shared, ceiling, strict=True))
+        rows.append((n, median(shared), median(ceiling), ratio, median(p99)))
+        print(f"{n} subscribers: {median(shared):.0f}/s, ratio {ratio:.2f}, p99 {median(p99)} ms", flush=True)
     return rows
 
 
-async def by_writers(url: str) -> Mapping[int, float]:
+async def by_writers(tidegate: str) -> Mapping[int, float]:
     """Writes a second through as many sockets."""
-    return {
-        writers: read(r"ws create: ([\d.]+)/s", await yardstick("ops", url, "-c", str(writers), "-s", "2"))
-        for writers in WRITERS
-    }
+    rates: dict[int, list[float]] = {writers: [] for writers in WRITERS}
+    for _ in range(TIMES):
+        for writers, seen in rates.items():
+            seen.append(read(CREATES, await load("yardstick", "ops", tidegate, "-c", str(writers), "-s", "1")))
+    return {writers: median(seen) for writers, seen in rates.items()}
 
 
-async def with_two_workers(database: str, users: int) -> tuple[float, float]:
+async def by_workers(database: str, users: int) -> tuple[float, float]:
     """Deliveries a second with one process and with two over Redis, wherever the machine runs them."""
-    size = ["-n", str(WORKERS), "-m", "50", "--users", str(users)]
-    bus = {"REDIS": await engines.redis_url(), "REDIS_BUS_NAMESPACE": f"tidegate-bench-{secrets.token_hex(6)}"}
-    figures = []
-    for arguments in ((), ("--workers", "2")):
-        async with running_server({**environment(database), **VARIABLES, **bus}, arguments=arguments) as server:
-            figures.append(read(DELIVERIES, await yardstick("shared", server.url, *size)))
-    return figures[0], figures[1]
+    kinds: tuple[Server, Server] = ("one worker", "two workers")
+    rates: dict[Server, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(TIMES):
+        for kind, seen in rates.items():
+            async with started(kind, database) as target:
+                size = ["-n", str(min(WORKERS, users)), "-m", "50", "--users", str(users)]
+                seen.append(read(DELIVERIES, await load("yardstick", "shared", target.url, *size)))
+    one, two = (median(rates[kind]) for kind in kinds)
+    return one, two
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["--:"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def drawn(subscribers: Sequence[tuple[int, float, float, float, float]]) -> str:
+    """The plot as SVG."""
+    lines = {
+        "bare broadcaster": [(n, bare) for n, _, bare, _, _ in subscribers],
+        "Tidegate": [(n, shared) for n, shared, _, _, _ in subscribers],
+    }
+    return plot("Deliveries a second to n subscribers", "subscribers", "deliveries/s", lines)
 
 
-async def figures(users: int) -> str:
+async def run(users: int, *, writes: bool) -> bool:
+    """Measure and show, and write where it is asked for. Raises `SystemExit` where something went wrong."""
+    circumstances = conditions()
+    print(circumstances, flush=True)
     groups = await by_groups()
     async with temporary_database("postgresql") as database:
-        async with contextlib.AsyncExitStack() as stack:
-            with pinned(SERVER_CORES):
-                server = await stack.enter_async_context(running_server({**environment(database), **VARIABLES}))
-            print((await yardstick("seed", server.url, "--users", str(users))).strip(), flush=True)
-            load = os.getloadavg()[0]
-            subscribers = await by_subscribers(server.url, users)
-            writers = await by_writers(server.url)
-        one, two = await with_two_workers(database, users)
-    lines = {
-        "bare broadcaster": [(n, bare) for n, _, bare, _ in subscribers],
-        "Tidegate": [(n, shared) for n, shared, _, _ in subscribers],
-    }
-    PLOT.write_text(
-        plot("Deliveries a second to n subscribers", "subscribers", "deliveries/s", lines), encoding="utf-8"
-    )
-    cores = len(os.sched_getaffinity(0))
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return "\n\n".join(
+        print(await seed(database, users), flush=True)
+        async with started("tidegate", database) as target, started("bare sockets", database) as bare:
+            subscribers = await by_subscribers(target.url, bare.url, users)
+            writers = await by_writers(target.url)
+        one, two = await by_workers(database, users)
+    figures = "\n\n".join(
         [
-            f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} with {python} on {cores} cores; the load of the "
-            f"machine (one minute's average) was {load:.1f} when it began.",
+            circumstances,
             table(
                 ["subscribers", "deliveries/s", "bare broadcaster", "ratio", "private row: p99"],
                 [
-                    [f"{n:,}", f"{shared:,.0f}", f"{bare:,.0f}", f"{shared / bare:.2f}", f"{p99:.1f} ms"]
-                    for n, shared, bare, p99 in subscribers
+                    [f"{n:,}", f"{shared:,.0f}", f"{ceiling:,.0f}", f"{ratio:.2f}", f"{p99:.1f} ms"]
+                    for n, shared, ceiling, ratio, p99 in subscribers
                 ],
             ),
-            "![Deliveries a second by subscribers](performance.svg)",
+            f"![Deliveries a second by subscribers]({PLOT.name})",
             table(
                 ["groups of 1,000 subscribers", "dispatch of one event"],
                 [[f"{number:,}", f"{micros:,.0f} µs"] for number, micros in groups.items()],
@@ -188,21 +184,19 @@ async def figures(users: int) -> str:
             ),
         ]
     )
+    print(f"\n{figures}")
+    if writes:
+        PLOT.write_text(drawn(subscribers), encoding="utf-8")
+        write("growth", figures)
+    return True
 
 
 def main() -> int:
-    """An argument: how many users, and so at most how many subscribers, there are (10,000)."""
-    users = int(sys.argv[1]) if len(sys.argv) > 1 else SUBSCRIBERS[-1]
-    unlimited_files()
-    try:
-        measured = asyncio.run(figures(users))
-    except pytest.skip.Exception as missing:
-        print(f"nothing to measure on: {missing}")
-        return 1
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{measured}\n\n{MARKS[1]}{after}", encoding="utf-8")
-    return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=SUBSCRIBERS[-1], help="and so at most how many subscribers")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
+    given = parser.parse_args()
+    return measure(lambda: run(given.users, writes=given.write))
 
 
 if __name__ == "__main__":

@@ -1,160 +1,128 @@
-"""`make bench`: the yardstick's scenarios against one server process on PostgreSQL, and the bare ceiling beside them.
+"""`make bench`: every bar, measured on one machine in one run, with ratios to what nobody could be faster than.
 
-The server has one core and the load another. Figures of one run compare with each other and those of two machines do
-not, which is why ratios are printed. A run counts only when nothing was lost, doubled, disordered or leaked; the exit
-code says so. That a bar is missed is printed and no fault of the run.
+The server has one core, the load another; PostgreSQL takes what it finds. The measurements of a round are made in turn
+and repeated, each on a server that has just been started; shown are the median and the range. Ratios are those of one
+repetition. A run counts only when nothing was lost, doubled, disordered or leaked; the exit code says so. That a bar is
+missed is shown and no fault of the run.
 """
 
-import asyncio
-import contextlib
-import os
-import resource
+import argparse
 import sys
-from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
 
-import pytest
-from rich.console import Console
-from rich.table import Table
-from tests.support.engines import environment, temporary_database
-from tests.support.private_servers import free_port
-from tests.support.server import ServerProcess, running_server
+import httpx
+from tests.support.engines import temporary_database
+from tests.support.server import ADMIN
 
-from benchmarks.scenarios import FAULTS, SCENARIOS, Figure, Scenario
+from benchmarks.machine import CORES, conditions, measure
+from benchmarks.page import table, write
+from benchmarks.scenarios import ROUNDS, USERS, Figure, Measurement, Round, right
+from benchmarks.servers import Server, load, seed, started
 
-HERE = Path(__file__).parent
-USERS = 1000
-SCENARIO_SECONDS = 180
-FIRST_CORE, *OTHER_CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORES, LOAD_CORES = [FIRST_CORE], OTHER_CORES or [FIRST_CORE]
-VARIABLES = {"LOG_LEVEL": "warn", "WEBSOCKETS_HEARTBEAT_ENABLED": "true"}
+TINY = {"n": 20, "m": 5, "c": 2, "s": 1, "k": 5}
+"""The most that an option may be where only the programs are tried."""
+WARMED: Sequence[Server] = ("tidegate", "one worker", "two workers")
+WARMING = 8
+HEAD = ["scenario", "figure", "median", "range", "bar (stretch)", "reached"]
 
-
-class Results:
-    """The answer of every scenario that was run."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, str] = {}
-
-    def faulty(self, scenario: Scenario) -> bool:
-        """Whether it failed, or delivered anything wrong."""
-        answer = self.answers[scenario.name]
-        unread = any(figure.read(answer) is None for figure in scenario.figures)
-        return unread or any(int(number) for faults in FAULTS.findall(answer) for number in faults)
-
-    def held_against_bar(self, figure: Figure, value: float) -> float:
-        """The figure, or its ratio to the scenario that it is compared with (not a number where that one failed)."""
-        if figure.compared_with is None:
-            return value
-        (other,) = (scenario for scenario in SCENARIOS if scenario.name == figure.compared_with)
-        return value / (other.figures[0].read(self.answers[other.name]) or float("nan"))
-
-    def table(self) -> Table:
-        table = Table("scenario", "figure", "value", "ratio", "bar", "reached", title="one process on one core")
-        for scenario in SCENARIOS:
-            for figure in scenario.figures:
-                value = figure.read(self.answers[scenario.name])
-                if value is None:
-                    table.add_row(scenario.name, figure.name, "failed")
-                    continue
-                held = self.held_against_bar(figure, value)
-                ratio = f"{held:.2f}" if figure.compared_with else ""
-                bar = "" if figure.bar is None else f"{'≥' if figure.floor else '≤'} {figure.bar:g}"
-                reached = "" if figure.bar is None else ("yes" if figure.reached(held) else "no")
-                table.add_row(scenario.name, figure.name, f"{value:g} {figure.unit}", ratio, bar, reached)
-        return table
+Answers = Mapping[str, str]
+"""Measurement → what its program said, of one repetition."""
 
 
-@contextlib.contextmanager
-def pinned(cores: Iterable[int]) -> Iterator[None]:
-    """Processes started inside run on these cores only."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+async def perform(measurement: Measurement, database: str, users: int) -> str:
+    async with started(measurement.server, database) as target:
+        if measurement.server in WARMED:
+            await warm(target.url)
+        return await load(*measurement.arguments(target.url, target.pid, users))
 
 
-async def yardstick(what: str, url: str, *arguments: str) -> str:
-    """What the yardstick printed; cut off after `SCENARIO_SECONDS`."""
-    command = [sys.executable, str(HERE / "yardstick.py"), what, url, *arguments]
-    with pinned(LOAD_CORES):
-        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT)
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), SCENARIO_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return f"not done within {SCENARIO_SECONDS} s"
-    return output.decode()
+async def warm(url: str) -> None:
+    """Have it write, so that what a first write costs is not measured."""
+    for _ in range(WARMING):
+        async with httpx.AsyncClient(base_url=url, headers=ADMIN, timeout=60) as http:
+            for path, row_ in (("/items/messages", {"text": "warm"}), ("/items/notes", {"title": "warm"})):
+                (await http.post(path, json=row_)).raise_for_status()
 
 
-@contextlib.asynccontextmanager
-async def bare_server() -> AsyncIterator[str]:
-    """The broadcaster that does nothing else, on the server's core."""
-    port = free_port()
-    served = ["--app-dir", str(HERE), "bare_asgi:app", "--port", str(port), "--log-level", "warning"]
-    options = ["--loop", "uvloop", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
-    with pinned(SERVER_CORES):
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "uvicorn", *served, *options)
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                with contextlib.suppress(ConnectionRefusedError):
-                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                    break
-                await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+def wrong(round_: Round, repetitions: Sequence[Answers]) -> bool:
+    """Whether anything failed or was delivered as it must not be."""
+    unread = any(figure.read(answers) is None for figure in round_.figures for answers in repetitions)
+    return unread or not all(right(answer) for answers in repetitions for answer in answers.values())
 
 
-async def perform(scenario: Scenario, server: ServerProcess) -> str:
-    if scenario.what == "bare":
-        async with bare_server() as url:
-            return await yardstick(scenario.what, url, *scenario.arguments)
-    watched = ["--pid", str(server.process.pid), "--users", str(USERS)]
-    return await yardstick(scenario.what, server.url, *scenario.arguments, *watched)
+def row(figure: Figure, repetitions: Sequence[Answers]) -> list[str]:
+    """All but the first column of `HEAD`."""
+    values = [value for answers in repetitions if (value := figure.read(answers)) is not None]
+    if not values:
+        return [figure.name, "failed", "", "", ""]
+    middle = median(values)
+    spread = f"{shown(min(values))} – {shown(max(values))}" if len(values) > 1 else ""
+    bar = reached = ""
+    if figure.bar is not None:
+        stretch = "" if figure.stretch is None else f" ({figure.stretch:g})"
+        bar = f"{'≥' if figure.floor else '≤'} {figure.bar:g}{stretch}"
+        reached = "yes" if figure.reached(middle) else "no"
+        if figure.cores > CORES:
+            reached += f" (takes {figure.cores} cores)"
+    return [figure.name, f"{shown(middle)}{figure.unit}", spread, bar, reached]
 
 
-async def run(console: Console) -> bool:
-    """Run every scenario and print the table; whether everything was delivered as it must be."""
-    results = Results()
-    async with contextlib.AsyncExitStack() as stack:
-        database = await stack.enter_async_context(temporary_database("postgresql"))
-        with pinned(SERVER_CORES):
-            server = await stack.enter_async_context(running_server({**environment(database), **VARIABLES}))
-        console.print(
-            (await yardstick("seed", server.url, "--users", str(USERS))).strip(), highlight=False, soft_wrap=True
-        )
-        for scenario in SCENARIOS:
-            results.answers[scenario.name] = await perform(scenario, server)
-            console.print(results.answers[scenario.name].strip(), highlight=False, soft_wrap=True)
-    console.print(results.table())
-    faulty = [scenario.name for scenario in SCENARIOS if results.faulty(scenario)]
-    console.print(
-        f"[red]wrong or failed: {', '.join(faulty)}" if faulty else "0 lost, 0 doubled, 0 disordered, 0 leaked"
-    )
+def shown(value: float) -> str:
+    """Three digits at least, grouped from five on."""
+    return f"{value:,.0f}" if value >= 10_000 else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def smaller(round_: Round) -> Round:
+    measurements = {
+        name: replace(each, options={option: min(value, TINY[option]) for option, value in each.options.items()})
+        for name, each in round_.measurements.items()
+    }
+    return replace(round_, measurements=measurements, times=1)
+
+
+async def run(rounds: Sequence[Round], users: int, *, writes: bool) -> bool:
+    """Measure and show; whether everything was delivered as it must be."""
+    circumstances = conditions()
+    print(circumstances, flush=True)
+    rows, faulty = [], []
+    async with temporary_database("postgresql") as database:
+        print(await seed(database, users), flush=True)
+        for round_ in rounds:
+            repetitions = []
+            for _ in range(round_.times):
+                answers = {}
+                for name, measurement in round_.measurements.items():
+                    answers[name] = await perform(measurement, database, users)
+                    print(answers[name], flush=True)
+                repetitions.append(answers)
+            rows += [
+                [round_.name if first else "", *row(figure, repetitions)]
+                for first, figure in zip([True, *[False] * len(round_.figures)], round_.figures, strict=False)
+            ]
+            if wrong(round_, repetitions):
+                faulty.append(round_.name)
+    figures = f"{circumstances}\n\n{table(HEAD, rows, left=2)}"
+    print(f"\n{figures}\n")
+    print(f"wrong or failed: {', '.join(faulty)}" if faulty else "0 lost, 0 doubled, 0 disordered, 0 leaked")
+    if writes and not faulty:
+        write("bars", figures)
     return not faulty
 
 
-def unlimited_files() -> None:
-    """As many open sockets as the system lets this process and those that it starts have."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def main() -> int:
-    unlimited_files()
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    try:
-        return 0 if asyncio.run(run(console)) else 1
-    except pytest.skip.Exception as missing:
-        console.print(f"nothing to measure on: {missing}")
-        return 1
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("round", nargs="*", help="the beginning of its name; all by default")
+    parser.add_argument("--tiny", action="store_true", help="try the programs: once, with next to no load")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    given = parser.parse_args()
+    if given.write and (given.round or given.tiny):
+        parser.error("the table is written whole: --write takes every round at its size")
+    rounds = [each for each in ROUNDS if not given.round or each.name.startswith(tuple(given.round))]
+    if given.tiny:
+        return measure(lambda: run([smaller(each) for each in rounds], TINY["n"], writes=False))
+    return measure(lambda: run(rounds, USERS, writes=given.write))
 
 
 if __name__ == "__main__":
