@@ -53,7 +53,6 @@ _ROWS = (
     ErrorCode("ROUTE_NOT_FOUND", 404, "Route doesn't exist.", "No such HTTP path."),
     ErrorCode("METHOD_NOT_ALLOWED", 405, "Method not allowed.", "The path does not know this HTTP method."),
     ErrorCode("CONTENT_TOO_LARGE", 413, "Content is too large.", "The body is larger than `MAX_PAYLOAD_SIZE`."),
-    ErrorCode("UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported media type.", "The body is not JSON."),
     ErrorCode("GRAPHQL_VALIDATION", 400, "GraphQL validation error.", "A GraphQL document is not valid."),
     ErrorCode("GRAPHQL_EXECUTION", 400, "GraphQL execution error.", "A GraphQL operation failed while running."),
 )
@@ -70,6 +69,10 @@ class TidegateError(Exception):
         self.message = self.row.sentence if message is None else message
         self.extensions: Mapping[str, Any] = extensions
         super().__init__(self.message)
+
+    def entry(self) -> dict[str, Any]:
+        """One of the `errors` of an answer over HTTP or GraphQL, as JSON values."""
+        return {"message": self.message, "extensions": {**self.extensions, "code": self.code}}
 
 
 class Forbidden(TidegateError):

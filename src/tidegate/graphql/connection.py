@@ -197,7 +197,7 @@ class Connection(Shell):
 
     def _fail(self, operation: Operation, error: TidegateError) -> None:
         if self._operations.get(operation.id) is operation:
-            errors = error.errors if isinstance(error, DocumentError) else [messages.fault(error)]
+            errors = error.errors if isinstance(error, DocumentError) else [error.entry()]
             self.send(messages.error(operation.id, errors))
             self._free(operation)
 

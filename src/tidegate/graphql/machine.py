@@ -175,7 +175,7 @@ class GraphQLMachine(SocketMachine):
 
 
 def _refusal(name: str, fault: TidegateError) -> Say:
-    return Say(messages.error(name, [messages.fault(fault)]))
+    return Say(messages.error(name, [fault.entry()]))
 
 
 def _cut(reason: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from tidegate.errors import InvalidPayload, TidegateError
+from tidegate.errors import InvalidPayload
 from tidegate.graphql.execution import Request
 from tidegate.realtime.encoding import encode_json
 
@@ -123,8 +123,3 @@ def error(name: str, errors: Sequence[Mapping[str, Any]]) -> bytes:
 
 def complete(name: str) -> bytes:
     return encode_json({"id": name, "type": "complete"})
-
-
-def fault(error: TidegateError) -> dict[str, Any]:
-    """An error that comes from no place in the document."""
-    return {"message": error.message, "extensions": {**error.extensions, "code": error.code}}

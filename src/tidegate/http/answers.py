@@ -6,7 +6,6 @@ else is our fault, is logged with its stack and tells the client nothing.
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -36,12 +35,8 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def error_body(error: TidegateError) -> dict[str, Any]:
-    return {"errors": [{"message": error.message, "extensions": {**error.extensions, "code": error.code}}]}
-
-
 def error_answer(error: TidegateError, headers: dict[str, str] | None = None) -> Response:
-    return JSONAnswer(error_body(error), error.row.status, headers)
+    return JSONAnswer({"errors": [error.entry()]}, error.row.status, headers)
 
 
 def method_not_allowed(methods: Iterable[str]) -> Response:

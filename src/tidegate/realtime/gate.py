@@ -117,6 +117,5 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: TidegateErr
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
-    response = Response(encode_json(body), error.row.status, media_type="application/json")
+    response = Response(encode_json({"errors": [error.entry()]}), error.row.status, media_type="application/json")
     await response(scope, receive, send)
