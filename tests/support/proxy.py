@@ -5,8 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Literal
 
-Loss = Literal["before", "after"]
-"""`before`: the COMMIT never reaches the server. `after`: its answer never reaches the client."""
+Loss = Literal["before", "after", "late"]
+"""`before`: the COMMIT never reaches the server. `after`: its answer never reaches the client. `late`: it reaches the
+server, which knows of no loss until then, at `deliver`, when the client has long lost the connection."""
 
 _CHUNK = 65_536
 _COMMIT = b"COMMIT"
@@ -21,13 +22,28 @@ class Proxy:
         self.port = 0
         self.answered = 0
         """Bytes that servers have answered so far."""
-        self.lost_at: int | None = None
-        """The byte in each connection's answers that is not delivered any more."""
+        self._breaks_at = 0
+        self._breaks = 0
         self.lost = 0
         """Connections that it has ended."""
+        self._late: tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes] | None = None
 
     def lose(self, loss: Loss) -> None:
         self._loss = loss
+
+    def break_off(self, byte: int, times: int) -> None:
+        """Have that many connections end before this byte of their answers is delivered, counted from their start."""
+        self._breaks_at, self._breaks = byte, times
+
+    async def deliver(self) -> None:
+        """Hand the late COMMIT to the server and wait for what it says, or for its end of the connection."""
+        assert self._late is not None
+        reader, writer, chunk = self._late
+        self._late = None
+        writer.write(chunk)
+        with contextlib.suppress(ConnectionError):
+            await reader.read(_CHUNK)
+        writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -37,11 +53,13 @@ class Proxy:
             while chunk := await reader.read(_CHUNK):
                 if _COMMIT in chunk and self._loss is not None:
                     loss, self._loss, self.lost = self._loss, None, self.lost + 1
+                    answers.cancel()
+                    await asyncio.wait([answers])
                     if loss == "after":
-                        answers.cancel()
-                        await asyncio.wait([answers])
                         server_writer.write(chunk)
                         await server_reader.read(_CHUNK)
+                    if loss == "late":
+                        self._late = server_reader, server_writer, chunk
                     break
                 server_writer.write(chunk)
                 await server_writer.drain()
@@ -49,8 +67,9 @@ class Proxy:
             pass
         finally:
             answers.cancel()
-            for each in (writer, server_writer):
-                each.transport.abort()
+            writer.transport.abort()
+            if self._late is None or self._late[1] is not server_writer:
+                server_writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         forwarded = 0
@@ -58,8 +77,9 @@ class Proxy:
             while chunk := await reader.read(_CHUNK):
                 self.answered += len(chunk)
                 forwarded += len(chunk)
-                if self.lost_at is not None and forwarded > self.lost_at:
-                    writer.write(chunk[: self.lost_at - forwarded])
+                if self._breaks and forwarded > self._breaks_at >= forwarded - len(chunk):
+                    self._breaks, self.lost = self._breaks - 1, self.lost + 1
+                    writer.write(chunk[: self._breaks_at - forwarded])
                     break
                 writer.write(chunk)
                 await writer.drain()

@@ -8,6 +8,7 @@ an asyncio driver makes one for each step of its cursor and takes twice as long.
 
 import asyncio
 import contextlib
+import secrets
 import sqlite3
 import ssl
 from abc import ABC, abstractmethod
@@ -21,7 +22,7 @@ from typing import Any, Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from tidegate.database.faults import FAULTS, unreachable
@@ -94,6 +95,13 @@ class Connections(ABC):
     @abstractmethod
     def check_structure(self, connection: sa.Connection) -> None:
         """Before the commit of such a transaction: raise `TidegateError` for what was not enforced in it."""
+
+    @abstractmethod
+    def end_session(self, connection: sa.Connection, session: int | None) -> bool:
+        """Have a session of `writer` that has lost its connection ended by the server.
+
+        True when it has ended, and its transaction with it; until then ask again. To be called within a transaction.
+        """
 
     def is_stale(self, error: DBAPIError) -> bool:
         """Whether only the connection was too old for the statement, which a fresh one may well perform."""
@@ -179,6 +187,10 @@ class _Sqlite(Connections):
         if broken is not None:
             raise TidegateError("INVALID_FOREIGN_KEY", collection=broken.table)
 
+    def end_session(self, _connection: sa.Connection, _session: int | None) -> bool:
+        """It has ended with the connection, which is of this process."""
+        return True
+
     async def close(self) -> None:
         await super().close()
         self._write_thread.shutdown()
@@ -205,7 +217,11 @@ async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
 
 
 class _Server(Connections):
-    """A database server, on an asyncio driver."""
+    """A database server, on an asyncio driver.
+
+    Each session of `writer` holds a lock under a random number of its own, kept as `session` in `Connection.info`. The
+    server lets go of it when the session has ended, so that others see that, whatever became of the connection.
+    """
 
     write_lock = contextlib.nullcontext()
 
@@ -224,6 +240,15 @@ class _Server(Connections):
         sa.event.listen(engine, "do_connect", _on_connect)
         sa.event.listen(engine, "handle_error", self._on_error)
         return engine
+
+    def _on_session(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        number = secrets.randbits(62)
+        if self._hold(connection, number):
+            record.info["session"] = number
+
+    @abstractmethod
+    def _hold(self, connection: Any, number: int) -> bool:
+        """Take the lock of a new session; False where the server knows no such locks."""
 
     def _on_error(self, context: sa.engine.ExceptionContext) -> None:
         """Drop a connection that is lost in a way which SQLAlchemy does not take for that.
@@ -276,6 +301,15 @@ def _on_connect(
         raise unreachable(error) from error
 
 
+_END_SESSION = sa.text("""
+    SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid = CAST(CAST(:high AS bigint) AS oid) AND objid = CAST(CAST(:low AS bigint) AS oid)
+""")
+"""A lock under a number of 64 bits is shown as its two halves."""
+
+
 class _Postgresql(_Server):
     def __init__(self, url: sa.URL) -> None:
         connect_args: dict[str, Any] = {
@@ -289,6 +323,7 @@ class _Postgresql(_Server):
         options = {"json_deserializer": str}  # `database.types` reads it
         self.writer = self._engine(url, WRITERS, connect_args, **options)
         self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", **options)
+        sa.event.listen(self.writer, "connect", self._on_session)
 
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
         driver: Any = self._dbapi.driver
@@ -320,6 +355,16 @@ class _Postgresql(_Server):
     def begin_structure(self, connection: sa.Connection) -> None:
         connection.begin()
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_STRUCTURE_LOCK})")
+
+    def _hold(self, connection: Any, number: int) -> bool:
+        await_only(connection.driver_connection.execute(f"SELECT pg_advisory_lock({number})"))
+        return True
+
+    def end_session(self, connection: sa.Connection, session: int | None) -> bool:
+        if session is None or connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({session})").scalar():
+            return session is not None
+        connection.execute(_END_SESSION, {"high": session >> 32, "low": session & 0xFFFF_FFFF})
+        return False
 
     def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         rows: Sequence[Sequence[Any]] = await_only(connection.fetch(sql, *parameters))
@@ -354,6 +399,7 @@ class _Mysql(_Server):
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
         )
+        sa.event.listen(self.writer, "connect", self._on_session)
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
         self.faults = (*FAULTS, self._dbapi.driver.errors.MySQLError)
 
@@ -371,6 +417,22 @@ class _Mysql(_Server):
         name = f"concat('tidegate {_STRUCTURE_LOCK} ', substr(sha1(DATABASE()), 1, 16))"
         if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {BUSY_SECONDS})").scalar() != 1:
             raise TidegateError("SERVICE_UNAVAILABLE")
+
+    def _hold(self, connection: Any, number: int) -> bool:
+        """A cluster of MariaDB refuses."""
+        try:
+            await_only(_query_asyncmy(connection.driver_connection, f"SELECT GET_LOCK('tidegate {number}', 0)", ()))
+        except self._dbapi.Error:
+            return False
+        return True
+
+    def end_session(self, connection: sa.Connection, session: int | None) -> bool:
+        if session is None:
+            return False
+        holder = connection.exec_driver_sql(f"SELECT IS_USED_LOCK('tidegate {session}')").scalar()
+        if holder is not None:
+            connection.exec_driver_sql(f"KILL {int(holder)}")
+        return holder is None
 
     def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         return await_only(_query_asyncmy(connection, sql, tuple(parameters)))

@@ -167,6 +167,8 @@ class Transaction:
         self._connection: sa.Connection | None = None
         self._fresh = True
         self._restructures = False
+        self.session: int | None = None
+        """What `end_session` knows the transaction by; known from the COMMIT on, where the server can tell."""
         self.on_commit_begin: list[Callable[[], None]] = []
         """Called one after the other right before COMMIT is sent."""
 
@@ -199,6 +201,10 @@ class Transaction:
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Call a synchronous function with the connection of this transaction."""
         return await self._run(work, None)
+
+    async def end_session(self, session: int | None) -> bool:
+        """Whether the session of another transaction, which has lost its connection, has ended; it is made to."""
+        return await self.run(lambda connection: self._connections.end_session(connection, session))
 
     async def _run(
         self,
@@ -244,6 +250,7 @@ class Transaction:
 
     def _send_commit(self) -> None:
         if self._connection is not None:
+            self.session = self._connection.info.get("session")
             try:
                 self._connection.commit()
             except Exception:

@@ -87,7 +87,7 @@ async def recorded(database: Database, feed: Feed) -> AsyncIterator[tuple[Transa
                 yield transaction, changes
                 ticket = feed.take()
         except CommitUnansweredError:
-            if not await found_out(database, changes):
+            if not await found_out(database, transaction.session, changes):
                 raise Conflict from None
         told = changes
     finally:

@@ -1,11 +1,13 @@
 """Whether a transaction is there whose COMMIT was sent and never answered, told by the rows that it wrote.
 
-The rows are locked to look at them, so that a transaction that is still about to end is waited for. A row that the
-transaction created, deleted or changed tells; one that somebody else has changed meanwhile, into something that is
-neither what was there before nor what was written, does not.
+First the server is made to end its session, so that nothing of it comes later. Then a row that the transaction created,
+deleted or changed tells; one that somebody else has changed meanwhile, into something that is neither what was there
+before nor what was written, does not. The rows are locked to look at them, so that others who are about to change them
+are waited for.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -21,6 +23,8 @@ from tidegate.schema.values import parse
 
 PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each attempt to ask: a server that restarts takes a while."""
+LIMIT = 10.0
+"""Seconds after which nobody asks any more: what was committed later on has to wait to be told."""
 KEYS_PER_STATEMENT = 5_000
 """Well below what any engine takes as bound values."""
 
@@ -30,21 +34,33 @@ _Images = tuple[Image | None, Image | None]
 log = logging.getLogger(__name__)
 
 
-async def found_out(database: Database, changes: Sequence[Change]) -> bool:
-    """Whether the transaction that made `changes` is committed. `CommitUnansweredError` where nobody can tell."""
+async def found_out(database: Database, session: int | None, changes: Sequence[Change]) -> bool:
+    """Whether the transaction of `session` that made `changes` is committed.
+
+    Raises `CommitUnansweredError` where nobody can tell.
+    """
+    verdict = None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT):
+            verdict = await _asked(database, session, changes)
+    if verdict is None:
+        log.error("The answer to a COMMIT was lost, and whether it is there is not known: its events are not sent")
+        raise CommitUnansweredError
+    log.warning("The answer to a COMMIT was lost; it is %s", "there" if verdict else "not there")
+    return verdict
+
+
+async def _asked(database: Database, session: int | None, changes: Sequence[Change]) -> bool | None:
     for pause in PAUSES:
         await asyncio.sleep(pause)
-        try:
+        with contextlib.suppress(TidegateError):
             async with database.transaction() as transaction:
-                verdict = await _look(transaction, database, changes)
-        except TidegateError:
-            continue
-        if verdict is None:
-            break
-        log.warning("The answer to a COMMIT was lost; it is %s", "there" if verdict else "not there")
-        return verdict
-    log.error("The answer to a COMMIT was lost, and whether it is there is not known: its events are not sent")
-    raise CommitUnansweredError
+                ended = await transaction.end_session(session)
+                if ended or session is None:
+                    verdict = await _look(transaction, database, changes)
+                    # What is not there may yet come from a session of which nobody knows whether it has ended.
+                    return verdict if ended or verdict else None
+    return None
 
 
 async def _look(transaction: Transaction, database: Database, changes: Sequence[Change]) -> bool | None:

@@ -81,10 +81,10 @@ async def test_answer_that_breaks_off_anywhere_is_unavailable(database_url: str,
         wrong = []
         for number, use in enumerate(uses(database, table)):
             for lost_at in await cuts(proxy, database, use):
-                proxy.lost_at = lost_at
+                proxy.break_off(lost_at, times=1000)
                 if (answer := await answer_of(use)) not in {"done", "SERVICE_UNAVAILABLE"}:
                     wrong.append((number, lost_at, answer))
-                proxy.lost_at = None
+                proxy.break_off(0, times=0)
         await database.stop()
     assert wrong == []
 
