@@ -53,6 +53,36 @@ def named_volumes(service: Mapping[str, Any]) -> list[str]:
     return [name for name in names if not name.startswith((".", "/"))]
 
 
+def test_compose_file_is_what_compose_reads(tmp_path: Path, compose: Mapping[str, Any]) -> None:
+    command = compose_command()
+    if command is None:
+        pytest.skip("docker compose is not installed: compose.yaml is not read by it")
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    shutil.copy(DEPLOY / "secrets.env.example", tmp_path / "deploy" / "secrets.env")
+    file = str(tmp_path / "deploy" / "compose.yaml")
+    read = subprocess.run([*command, "-f", file, "config", "--services"], capture_output=True, text=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+    assert set(read.stdout.split()) == compose["services"].keys()
+
+
+def compose_command() -> list[str] | None:
+    """The plugin of docker, or the program that it was before."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) is not None:
+            asked = subprocess.run([*command, "version"], capture_output=True, check=False)
+            if asked.returncode == 0:
+                return command
+    return None
+
+
+def test_container_drains_before_it_is_killed(compose: Mapping[str, Any]) -> None:
+    for name in ("app-1", "app-2"):
+        service = compose["services"][name]
+        settings = load_settings({**service["environment"], **env_file("secrets.env.example")})
+        assert service["stop_signal"] == "SIGHUP"
+        assert int(service["stop_grace_period"].removesuffix("s")) > settings.websockets_drain_time
+
+
 def test_settings_of_the_compose_file_are_good_ones(compose: Mapping[str, Any]) -> None:
     database = compose["services"]["database"]["environment"]
     for name in ("app-1", "app-2"):
