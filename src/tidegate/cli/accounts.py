@@ -3,7 +3,8 @@
 import secrets
 
 from tidegate.access.rights import Rights
-from tidegate.app import Running, query_limits
+from tidegate.app.configured import query_limits
+from tidegate.app.server import Running
 from tidegate.cli.output import CommandError, say
 from tidegate.cli.system import perform
 from tidegate.errors import TidegateError

@@ -10,7 +10,7 @@ from typing import Any
 
 from tidegate import logging as tidegate_logging
 from tidegate.access.rights import Rights
-from tidegate.app import Running
+from tidegate.app.server import Running
 from tidegate.cli.accounts import PASSWORD_BYTES, TOKEN_BYTES
 from tidegate.cli.address import LOCAL_URL, listening_socket
 from tidegate.cli.foreground import own_foreground

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from tidegate import __version__
 from tidegate.access.tokens import RECOMMENDED_SECRET_BYTES
-from tidegate.app import database_settings
+from tidegate.app.configured import database_settings
 from tidegate.cli import diagnosis
 from tidegate.cli.diagnosis import Finding
 from tidegate.cli.failures import why_not_started

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tidegate.access.identity import System
 from tidegate.access.rights import Rights
-from tidegate.app import Running, running
+from tidegate.app.server import Running, running
 from tidegate.cli.failures import why_not_started
 from tidegate.cli.output import CommandError
 from tidegate.clock import SystemClock

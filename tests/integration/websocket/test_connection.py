@@ -13,7 +13,7 @@ from tests.integration.websocket.client import Client, Refused
 from tidegate.access.authenticator import Authenticator
 from tidegate.access.identity import User
 from tidegate.access.rights import Rights
-from tidegate.app import Running
+from tidegate.app.server import Running
 from tidegate.query.model import Query
 from tidegate.websocket.machine import MAX_PENDING
 
