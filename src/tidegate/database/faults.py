@@ -83,10 +83,12 @@ def _client_error(
         return InvalidPayload(f'Invalid value for field "{fault.column}"' if fault.column else "Invalid value")
     if fault.code not in _ABOUT_A_VALUE:
         return TidegateError(fault.code)
-    table = fault.table or _table(statement)
+    table = _table(statement) or fault.table
     if table is None:
         return TidegateError(fault.code)
-    column = fault.column or _indexed(fault.index, schema.collections.get(table))
+    # Of another table, such as one whose rows stand in the way of a deletion, the client may not know.
+    told = fault.table in (None, table)
+    column = (fault.column or _indexed(fault.index, schema.collections.get(table))) if told else None
     if column is None:
         return TidegateError(fault.code, collection=table)
     extensions: dict[str, Any] = {"collection": table, "field": column}

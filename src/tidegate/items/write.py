@@ -4,6 +4,7 @@ Order of changes: the item that was asked for comes first, then the related item
 order of its fields (recorded: vector subscriptions/nested-create-emits-both).
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -178,13 +179,29 @@ class Writer:
         return str(chosen)
 
     async def _put(self, name: str, item: Payload, extra: Payload, depth: int) -> tuple[Key, list[Change]]:
-        """Create the related item, or update it where its key is given and there. `extra` is set in either case."""
+        """Create the related item, or update it where its key is given and there. `extra` is set in either case.
+
+        One that this user knows nothing of is not there. A key alone is a pointer, as if it stood without the object.
+        """
         collection = self._collection(name, depth)
         key = item.get(collection.primary_key)
-        if key is not None and await self._exists(collection, key):
-            rest = {field: value for field, value in item.items() if field != collection.primary_key} | dict(extra)
-            return key, await self.update(name, [key], rest, depth) if rest else []
+        rest = {field: value for field, value in item.items() if field != collection.primary_key} | dict(extra)
+        if key is not None and rest and await self._known(collection, [key]):
+            return key, await self.update(name, [key], rest, depth)
+        if key is not None and not rest and await self._exists(collection, key):
+            return key, []
         return await self.create(name, {**item, **extra}, depth)
+
+    async def _known(self, collection: Collection, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys whose rows are there and may be read or updated."""
+        known: set[Key] = set()
+        actions: tuple[Action, ...] = ("read",) if self._rights.admin else ("read", "update")
+        for action in actions:
+            with contextlib.suppress(Forbidden):
+                plan = self._plans.rows(self._rights, collection.name, action, (), self._now)
+                rows = await read_plan(self._transaction, plan.with_keys(keys))
+                known.update(row[collection.primary_key] for row in rows)
+        return known
 
     async def _exists(self, collection: Collection, key: object) -> bool:
         column = self._tables[collection.name].c[collection.primary_key]
@@ -225,19 +242,22 @@ class Writer:
         table = self._tables[name]
         unchanged = [table.c[collection.primary_key] == parse(collection.key_field, key)]
         unchanged += [table.c[field] == parse(collection.fields[field], value) for field, value in extra.items()]
-        if await self._transaction.fetch(sa.select(table.c[collection.primary_key]).where(*unchanged)):
+        there = await self._transaction.fetch(sa.select(table.c[collection.primary_key]).where(*unchanged))
+        if there and await self._known(collection, [key]):
             return []
         return await self.update(name, [key], extra, depth)
 
     async def _related_keys(self, view: RelationView, pointer: Payload, kept: Sequence[Key]) -> list[Key]:
-        """Keys of the items that point at the owner and are not among `kept`."""
+        """Keys of the items that point at the owner and are not among `kept`, as far as this user knows of them."""
         collection = self._schema.collections[view.target]
         table = self._tables[view.target]
         key_column = table.c[collection.primary_key]
         where = [table.c[field] == parse(collection.fields[field], value) for field, value in pointer.items()]
         staying = {parse(collection.key_field, key) for key in kept}
         found = await self._transaction.fetch(sa.select(key_column).where(*where).order_by(key_column))
-        return [row[0] for row in found if row[0] not in staying]
+        leaving = [row[0] for row in found if row[0] not in staying]
+        known = await self._known(collection, leaving)
+        return [key for key in leaving if key in known]
 
     async def _let_go(self, relation: Relation, keys: Sequence[Key], depth: int) -> list[Change]:
         if relation.one_deselect_action == "delete":
