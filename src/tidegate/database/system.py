@@ -13,6 +13,11 @@ from tidegate.schema.model import FieldType
 PUBLIC_POLICY_NAME = "$t:public_label"
 """The policy that everybody has; bound by the access row with neither role nor user."""
 
+_SECRET = frozenset(
+    {("directus_sessions", "token"), ("directus_sessions", "next_token"), ("directus_users", "auth_data")}
+)
+"""Fields that give access to somebody's account and have no `conceal` in the description: concealed nevertheless."""
+
 
 @dataclass(frozen=True, slots=True)
 class SystemField:
@@ -64,7 +69,7 @@ def system_tables() -> SystemTables:
     document = orjson.loads(files("tidegate.database").joinpath("system-tables.json").read_bytes())
     return SystemTables(
         {
-            table: {name: _field(name, row) for name, row in fields.items()}
+            table: {name: _field(table, name, row) for name, row in fields.items()}
             for table, fields in document["tables"].items()
         },
         tuple(_relation(row) for row in document["relations"]),
@@ -72,13 +77,16 @@ def system_tables() -> SystemTables:
     )
 
 
-def _field(name: str, row: Mapping[str, Any]) -> SystemField:
+def _field(table: str, name: str, row: Mapping[str, Any]) -> SystemField:
+    special = tuple(row.get("special", ()))
+    if (table, name) in _SECRET or "encrypt" in special:
+        special += ("conceal",)
     auto_increment = row.get("auto_increment", False)
     references = row.get("references")
     return SystemField(
         name,
         FieldType(row["type"]),
-        tuple(row.get("special", ())),
+        special,
         row.get("length"),
         None if auto_increment else row.get("default"),
         row.get("required", False),
