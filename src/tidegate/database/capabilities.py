@@ -17,8 +17,6 @@ class Capabilities:
     delete_returning: bool
     case_sensitive_like: bool
     """Whether LIKE tells `a` from `A`; where not, a column's collation decides."""
-    ilike: bool
-    """Whether there is an ILIKE."""
     exact_text_comparison: bool
     """Whether `=` on text compares code point by code point, without regard to case, accents or trailing blanks."""
     nulls_ordering: bool
@@ -41,7 +39,6 @@ SQLITE = Capabilities(
     update_returning=True,
     delete_returning=True,
     case_sensitive_like=True,
-    ilike=False,
     exact_text_comparison=True,
     nulls_ordering=True,
     nulls_sort_high=False,
@@ -58,7 +55,6 @@ POSTGRESQL = Capabilities(
     update_returning=True,
     delete_returning=True,
     case_sensitive_like=True,
-    ilike=True,
     exact_text_comparison=True,
     nulls_ordering=True,
     nulls_sort_high=True,
@@ -74,7 +70,6 @@ MYSQL = Capabilities(
     update_returning=False,
     delete_returning=False,
     case_sensitive_like=False,
-    ilike=False,
     exact_text_comparison=False,
     nulls_ordering=False,
     nulls_sort_high=False,

@@ -103,11 +103,6 @@ class AsgiSocket:
             self._closing = code, reason
             self._wake()
 
-    async def flushed(self) -> None:
-        """Wait until everything has been handed over, the close included."""
-        if self._drain is not None:
-            await asyncio.shield(self._drain)
-
     def _wake(self) -> None:
         if self._drain is None or self._drain.done():
             self._drain = asyncio.get_running_loop().create_task(self._work())

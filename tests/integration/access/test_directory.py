@@ -360,14 +360,20 @@ async def test_one_user_cannot_fill_the_memory(sqlite_project: Project) -> None:
 # Races: what was being read when it changed.
 
 
+async def reading_during(project: Project, user: str, held: str, change: Awaitable[Change]) -> "asyncio.Future[Rights]":
+    """The rights of a user, whose reading was at the statement with the text `held` when the change came."""
+    project.database.hold(held)
+    reading = asyncio.ensure_future(project.directory.rights(User(user)))
+    await project.database.until_held()
+    project.directory.changed([await change])
+    project.database.let_go()
+    return reading
+
+
 async def test_rights_read_during_a_change_of_the_user_are_read_again(sqlite_project: Project) -> None:
     project = sqlite_project
     user = await project.user()
-    project.database.hold("tfa_secret")
-    reading = asyncio.ensure_future(project.directory.rights(User(user)))
-    await project.database.until_held()
-    project.directory.changed([await project.set("users", user, status="suspended")])
-    project.database.let_go()
+    reading = await reading_during(project, user, "tfa_secret", project.set("users", user, status="suspended"))
     with error_code("INVALID_CREDENTIALS"):
         await reading
     with error_code("INVALID_CREDENTIALS"):
@@ -380,11 +386,7 @@ async def test_rights_read_during_a_change_of_policies_are_read_again(sqlite_pro
     user = await project.user()
     policy = await project.policy("policy", user=user)
     permission = await project.permission(policy)
-    project.database.hold(f'FROM "{table}"')
-    reading = asyncio.ensure_future(project.directory.rights(User(user)))
-    await project.database.until_held()
-    project.directory.changed([await project.remove("permissions", permission)])
-    project.database.let_go()
+    reading = await reading_during(project, user, f'FROM "{table}"', project.remove("permissions", permission))
     assert not (await reading).may("notes", "read")
     assert not (await project.directory.rights(User(user))).may("notes", "read")
 
@@ -393,11 +395,7 @@ async def test_policies_that_change_while_the_user_is_read_are_read_again(sqlite
     project = sqlite_project
     user = await project.user()
     permission = await project.permission(await project.policy("policy", user=user))
-    project.database.hold("tfa_secret")
-    reading = asyncio.ensure_future(project.directory.rights(User(user)))
-    await project.database.until_held()
-    project.directory.changed([await project.remove("permissions", permission)])
-    project.database.let_go()
+    reading = await reading_during(project, user, "tfa_secret", project.remove("permissions", permission))
     assert not (await reading).may("notes", "read")
 
 
@@ -406,11 +404,7 @@ async def test_change_where_paths_of_roles_lead_is_seen_while_they_are_read(sqli
     parent = await project.role("Before")
     user = await project.user(role=await project.role("Child", parent=parent))
     await project.permission(await project.everybodys_policy(), presets={"x": "$CURRENT_ROLE.parent.name"})
-    project.database.hold("LEFT OUTER JOIN")
-    reading = asyncio.ensure_future(project.directory.rights(User(user)))
-    await project.database.until_held()
-    project.directory.changed([await project.set("roles", parent, name="After")])
-    project.database.let_go()
+    reading = await reading_during(project, user, "LEFT OUTER JOIN", project.set("roles", parent, name="After"))
     assert (await reading).variables["$CURRENT_ROLE.parent.name"] == "After"
 
 
@@ -426,11 +420,7 @@ async def test_change_where_paths_lead_is_seen_while_the_policies_are_read(sqlit
     await project.set("roles", role, picture=picture)
     user = await project.user(role=role)
     await project.permission(await project.everybodys_policy(), presets={"x": "$CURRENT_ROLE.picture.title"})
-    project.database.hold("LEFT OUTER JOIN")
-    reading = asyncio.ensure_future(project.directory.rights(User(user)))
-    await project.database.until_held()
-    project.directory.changed([await project.set("files", picture, title="After")])
-    project.database.let_go()
+    reading = await reading_during(project, user, "LEFT OUTER JOIN", project.set("files", picture, title="After"))
     assert (await reading).variables["$CURRENT_ROLE.picture.title"] == "After"
 
 

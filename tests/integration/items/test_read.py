@@ -15,6 +15,7 @@ from tests.support.schemas import (
     NO_AUTHORS_RIGHTS,
     NOW,
     OTHER,
+    ROWS,
     SENIOR_RIGHTS,
     filled_database,
     rights_with,
@@ -65,25 +66,8 @@ def planned(database: Database, rights: Rights, collection: str, query: object) 
     return bind(plan, rights.variables, NOW)
 
 
-FIRST = {
-    "id": 1,
-    "title": "First light",
-    "status": "published",
-    "views": 10,
-    "rating": 4.5,
-    "price": "12.50",
-    "published": True,
-    "published_on": "2021-02-03T04:05:06",
-    "day": "2021-02-03",
-    "at": "04:05:06",
-    "meta_data": {"a": [1, 2, {"b": None}]},
-    "tags": ["x", "y"],
-    "big": "9007199254740993",
-    "ref": "7f1b4e6a-6c3a-4a57-9b5e-0d9be1c6a001",
-    "body": "Lorem ipsum",
-    "author": 1,
-    "labels": [1, 2],
-}
+FIRST = {**ROWS["articles"][0], "labels": [1, 2]}
+"""What was stored, as it was."""
 
 
 async def test_every_type_is_answered_as_its_api_value(database: Database) -> None:

@@ -10,6 +10,7 @@ from tests.support.schemas import (
     MEMBER_RIGHTS,
     NOW,
     OTHER,
+    ROWS,
     SENIOR_RIGHTS,
     build_schema,
     rights_with,
@@ -23,19 +24,8 @@ from tidegate.query.plan import ReadPlan, bind, plan_read
 
 SCHEMA = build_schema()
 IMAGE: dict[str, Any] = {
-    "id": 1,
-    "title": "First light",
-    "status": "published",
-    "views": 10,
-    "rating": 4.5,
-    "price": "12.50",
-    "published": True,
-    "published_on": "2021-02-03T04:05:06",
-    "day": "2021-02-03",
-    "at": "04:05:06",
+    **ROWS["articles"][0],
     "meta_data": {"a": 1},
-    "tags": ["x", "y"],
-    "big": "9007199254740993",
     "ref": MEMBER,
     "body": None,
     "author": None,

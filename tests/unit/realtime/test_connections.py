@@ -68,7 +68,8 @@ async def test_connections_are_revalidated_once_per_change() -> None:
     assert [probe.revalidated for probe in probes] == [1, 1, 0]
 
 
-async def test_change_during_a_round_leads_to_another_round() -> None:
+async def round_begun() -> tuple[Connections, Rights, Probe]:
+    """One connection, whose revalidation waits at its gate."""
     rights, probe = Rights(), Probe()
     connections = Connections(rights)
     connections.add(probe)
@@ -76,6 +77,11 @@ async def test_change_during_a_round_leads_to_another_round() -> None:
     rights.generation += 1
     connections.rights_changed()
     await settled()
+    return connections, rights, probe
+
+
+async def test_change_during_a_round_leads_to_another_round() -> None:
+    connections, rights, probe = await round_begun()
     rights.generation += 1
     connections.rights_changed()
     probe.gate.set()
@@ -97,13 +103,7 @@ async def test_batch_is_read_ahead_and_looked_at_even_if_that_fails() -> None:
 
 
 async def test_stopping_ends_the_round_and_closing_reaches_everybody() -> None:
-    rights, probe = Rights(), Probe()
-    connections = Connections(rights)
-    connections.add(probe)
-    probe.gate.clear()
-    rights.generation += 1
-    connections.rights_changed()
-    await settled()
+    connections, _, probe = await round_begun()
     await connections.stop()
     connections.close_all(1001)
     assert (probe.revalidated, probe.closes, len(connections)) == (0, [(1001, "")], 1)

@@ -29,6 +29,11 @@ class Server:
         return [message["text"] for message in self.sent if message["type"] == "websocket.send"]
 
 
+async def drained() -> None:
+    """Wait until everything that the test has sent has been handed over, the close included."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+
 async def test_socket_sends_in_order_and_then_closes() -> None:
     server = Server()
     socket = AsgiSocket(server.send, Outboxes(1000))
@@ -36,7 +41,7 @@ async def test_socket_sends_in_order_and_then_closes() -> None:
     socket.send("ä".encode())
     socket.close(1001, "bye")
     socket.send(b"too late")
-    await socket.flushed()
+    await drained()
     assert server.texts == ['{"a":1}', "ä"]
     assert server.sent[-1] == {"type": "websocket.close", "code": 1001, "reason": "bye"}
     assert not socket.open
@@ -64,7 +69,7 @@ async def test_slow_reader_is_closed_with_1013_and_counted() -> None:
     assert outboxes.slow == 1
     assert (socket.open, socket.buffered) == (False, 0)
     server.readable.set()
-    await socket.flushed()
+    await drained()
     assert server.sent[-1]["code"] == 1013
 
 
@@ -73,7 +78,7 @@ async def test_message_larger_than_the_outbox_closes_even_an_idle_socket() -> No
     socket = AsgiSocket(Server().send, outboxes)
     socket.send(b"12")
     assert (socket.open, outboxes.slow) == (False, 1)
-    await socket.flushed()
+    await drained()
 
 
 @pytest.mark.parametrize("broken", [OSError("gone"), RuntimeError("after websocket.close")])
@@ -83,5 +88,5 @@ async def test_socket_whose_client_is_gone_drops_what_waits(broken: Exception) -
     socket = AsgiSocket(server.send, Outboxes(100))
     socket.send(b"one")
     socket.send(b"two")
-    await socket.flushed()
+    await drained()
     assert (socket.open, socket.buffered, server.sent) == (False, 0, [])
