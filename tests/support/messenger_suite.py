@@ -29,10 +29,10 @@ class Bus(Protocol):
 class Listener:
     """Records what a messenger hears on one channel, and its gaps."""
 
-    def __init__(self, messenger: Messenger, channel: str) -> None:
+    def __init__(self, messenger: Messenger, channel: str, own: bool = False) -> None:
         self.messages: asyncio.Queue[bytes] = asyncio.Queue()
         self.gap = asyncio.Event()
-        messenger.subscribe(channel, self.messages.put_nowait)
+        messenger.subscribe(channel, self.messages.put_nowait, own=own)
         messenger.on_gap(self.gap.set)
 
     async def next(self) -> bytes:
@@ -77,6 +77,34 @@ class MessengerSuite:
             others = [message(other, size) for other in range(3) if other != number for size in (0, 2000)]
             assert sorted(await listener.take(4)) == sorted(others)
             assert listener.messages.empty()
+
+    async def test_process_that_asks_for_it_hears_itself_at_the_same_place_as_all_others(self, bus: Bus) -> None:
+        messengers = [bus.messenger() for _ in range(3)]
+        heard = [Listener(messenger, "a", own=True) for messenger in messengers]
+        others = [Listener(messenger, "a") for messenger in messengers]
+        for messenger in messengers:
+            await messenger.start()
+        for number in range(50):
+            for sender, messenger in enumerate(messengers):
+                messenger.publish("a", message(100 * sender + number, padding=number * 40))
+            await asyncio.sleep(0)
+        first, *rest = [await listener.take(150) for listener in heard]
+        assert all(other == first for other in rest)
+        for sender, listener in enumerate(others):
+            expected = [each for each in first if json.loads(each)["number"] // 100 != sender]
+            assert await listener.take(100) == expected
+
+    async def test_channel_is_heard_while_a_process_subscribes_to_it(self, bus: Bus) -> None:
+        asking, subscribed = bus.messenger(), bus.messenger()
+        Listener(subscribed, "a")
+        await asking.start()
+        await subscribed.start()
+        assert await asking.is_heard("a")
+        assert not await asking.is_heard("b")
+        await subscribed.stop()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await asking.is_heard("a"):
+                pass
 
     async def test_messages_of_one_sender_keep_their_order(self, bus: Bus) -> None:
         sender, receiver = bus.messenger(), bus.messenger()

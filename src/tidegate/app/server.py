@@ -39,10 +39,11 @@ from tidegate.http.request import RequestContext
 from tidegate.http.server import ServerHandlers
 from tidegate.http.structure import StructureHandlers
 from tidegate.http.throttle import Throttle
-from tidegate.items.bus import CHANNEL, ChangeRelay, encode
+from tidegate.items.bus import CHANNEL, encode
 from tidegate.items.changes import Change
 from tidegate.items.feed import Feed
 from tidegate.items.plans import Plans
+from tidegate.items.relay import ChangeRelay
 from tidegate.items.schema_relay import SchemaRelay
 from tidegate.items.service import Items
 from tidegate.items.structure import Structure
@@ -104,7 +105,6 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         feed = Feed()
         plans = Plans(database, limits)
         items = Items(database, feed, plans, hasher, clock, directory.sessions, settings.max_batch_mutation)
-        stack.push_async_callback(items.drain)
         structure = Structure(database)
 
         sources = Sources(lambda: database.schema, plans, Reader(database), feed.caught_up, clock)
@@ -119,9 +119,12 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         stack.push_async_callback(messenger.stop)
         schema_relay = SchemaRelay(messenger, database, dispatcher.schema_outdated)
         stack.push_async_callback(schema_relay.stop)
-        relay_changes(messenger, feed, database, schema_relay, directory, dispatcher, connections)
+        relay = relay_changes(messenger, feed, database, schema_relay, directory, dispatcher, connections)
         log_stream = LogStream(node, settings.websockets_logs_level, settings.websockets_logs_style, messenger)
         await messenger.start()
+        relay.start()
+        stack.push_async_callback(relay.stop)
+        stack.push_async_callback(items.drain)
         log_stream.start()
         stack.callback(log_stream.stop)
 
@@ -180,7 +183,7 @@ def relay_changes(
     directory: Directory,
     dispatcher: Dispatcher,
     connections: Connections,
-) -> None:
+) -> ChangeRelay:
     """Who hears of what. Of a change first the directory, so that nobody is told of it with rights it has ended."""
 
     def changed(changes: Sequence[Change]) -> None:
@@ -199,7 +202,6 @@ def relay_changes(
         connections.changes_missed()
 
     feed.subscribe(changed)
-    ChangeRelay(messenger, feed, changed)
     directory.sessions.on_end(sessions_ended)
 
     def schema_changed(_: Schema) -> None:
@@ -207,4 +209,4 @@ def relay_changes(
         connections.rights_changed()
 
     database.on_schema(schema_changed)
-    messenger.on_gap(changes_missed)
+    return ChangeRelay(messenger, feed, changes_missed)

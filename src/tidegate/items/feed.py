@@ -3,13 +3,14 @@
 A transaction takes its ticket while it still holds the locks of the rows it wrote, right before COMMIT is sent. Two
 transactions that touch the same row therefore take their tickets in the order in which the database commits them, and
 whatever order the answers to their COMMITs are read in, changes leave in the order of the tickets. A ticket that is
-rolled back leaves nothing.
+rolled back leaves nothing. Among several processes the tickets of all of them stand in one order (`items.relay`).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from tidegate.database.engine import Database, Transaction
 from tidegate.errors import CommitUnansweredError, Conflict
@@ -31,10 +32,28 @@ class Ticket:
         """Done when the ticket has left the order, where somebody waits for that."""
 
 
+class SharedOrder(Protocol):
+    """Where the processes of a deployment agree on the order of their tickets."""
+
+    async def place(self) -> Ticket:
+        """A ticket of this process, in the feed at the place that it has among those of all processes."""
+        ...
+
+    def ended(self, ticket: Ticket, changes: Sequence[Change]) -> None:
+        """The ticket's transaction has ended with these changes: let the other processes know."""
+        ...
+
+    async def caught_up(self) -> None:
+        """Wait until the feed has every ticket that any process has taken by now."""
+        ...
+
+
 class Feed:
     """Hands the changes of each transaction to every handler, in commit order."""
 
     def __init__(self) -> None:
+        self.shared: SharedOrder | None = None
+        """None where this is the only process."""
         self._handlers: list[ChangeHandler] = []
         self._tickets: deque[Ticket] = deque()
 
@@ -42,11 +61,25 @@ class Feed:
         """Handlers are called in the order in which they subscribed."""
         self._handlers.append(handler)
 
+    async def enter(self) -> Ticket:
+        """A place in the order for a transaction of this process. The caller owes one `leave` for it."""
+        return self.take() if self.shared is None else await self.shared.place()
+
+    def leave(self, ticket: Ticket, changes: Sequence[Change]) -> None:
+        """The transaction of `enter` has ended with these changes (none: rolled back)."""
+        if self.shared is not None:
+            self.shared.ended(ticket, changes)
+        self.settle(ticket, changes)
+
     def take(self) -> Ticket:
         """Take the next place in the order. The caller owes one `settle` for it."""
         ticket = Ticket()
-        self._tickets.append(ticket)
+        self.append(ticket)
         return ticket
+
+    def append(self, ticket: Ticket) -> None:
+        """Give the ticket the next place in the order."""
+        self._tickets.append(ticket)
 
     def settle(self, ticket: Ticket, changes: Sequence[Change]) -> None:
         """The ticket's transaction has ended with these changes (none: rolled back); release all that may leave."""
@@ -64,6 +97,8 @@ class Feed:
 
         Whatever a read has seen, its ticket was taken before: after this, the handlers know of it.
         """
+        if self.shared is not None:
+            await self.shared.caught_up()
         if self._tickets:
             last = self._tickets[-1]
             if last.left is None:
@@ -85,11 +120,11 @@ async def recorded(database: Database, feed: Feed) -> AsyncIterator[tuple[Transa
         try:
             async with database.transaction() as transaction:
                 yield transaction, changes
-                ticket = feed.take()
+                ticket = await feed.enter()
         except CommitUnansweredError:
             if not await found_out(database, transaction.session, changes):
                 raise Conflict from None
         told = changes
     finally:
         if ticket is not None:
-            feed.settle(ticket, told)
+            feed.leave(ticket, told)

@@ -1,7 +1,8 @@
 """The bus between processes, as a port. `memory` and `redis` implement it and pass one suite of tests.
 
 Guarantee: at most once. Messages of one publisher on one channel arrive in the order in which they were published; what
-is published while the bus is away is lost, and `on_gap` says so after it is back. A process does not hear itself.
+is published while the bus is away is lost, and `on_gap` says so after it is back. A process hears itself only where it
+asks for that.
 """
 
 from collections.abc import Callable
@@ -31,8 +32,15 @@ class Messenger(Protocol):
         """Hand over a message; never waits. Order is kept per channel."""
         ...
 
-    def subscribe(self, channel: str, handler: Handler) -> None:
-        """Before `start`: have `handler` called for what other processes publish on the channel."""
+    def subscribe(self, channel: str, handler: Handler, own: bool = False) -> None:
+        """Before `start`: have `handler` called for what other processes publish on the channel.
+
+        With `own` also for what this process publishes there itself; all then hear one order, over all channels.
+        """
+        ...
+
+    async def is_heard(self, channel: str) -> bool:
+        """Whether any process subscribes to the channel. True where the bus does not answer."""
         ...
 
     def on_gap(self, handler: Callable[[], None]) -> None:

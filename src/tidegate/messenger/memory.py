@@ -28,8 +28,10 @@ class MemoryHub:
     def carry(self, sender: "MemoryMessenger", channel: str, message: bytes) -> None:
         if not self._away:
             for member in self.members:
-                if member is not sender:
-                    member.receive(channel, message)
+                member.receive(channel, message, own=member is sender)
+
+    def hears(self, channel: str) -> bool:
+        return any(member.listens(channel) for member in self.members)
 
 
 class MemoryMessenger:
@@ -37,7 +39,8 @@ class MemoryMessenger:
 
     def __init__(self, hub: MemoryHub | None = None) -> None:
         self._hub = hub or MemoryHub()
-        self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
+        self._handlers: defaultdict[str, list[tuple[Handler, bool]]] = defaultdict(list)
+        """With whether they hear this process too."""
         self._gap_handlers: list[Callable[[], None]] = []
 
     @property
@@ -54,16 +57,23 @@ class MemoryMessenger:
     def publish(self, channel: str, message: bytes) -> None:
         self._hub.carry(self, channel, message)
 
-    def subscribe(self, channel: str, handler: Handler) -> None:
-        self._handlers[channel].append(handler)
+    def subscribe(self, channel: str, handler: Handler, own: bool = False) -> None:
+        self._handlers[channel].append((handler, own))
+
+    async def is_heard(self, channel: str) -> bool:
+        return self._hub.hears(channel)
 
     def on_gap(self, handler: Callable[[], None]) -> None:
         self._gap_handlers.append(handler)
 
-    def receive(self, channel: str, message: bytes) -> None:
+    def listens(self, channel: str) -> bool:
+        return channel in self._handlers
+
+    def receive(self, channel: str, message: bytes, own: bool) -> None:
         """Handlers run later, as they would with a network in between, so that no publisher runs inside of one."""
-        for handler in self._handlers.get(channel, ()):
-            asyncio.get_running_loop().call_soon(handler, message)
+        for handler, hears_own in self._handlers.get(channel, ()):
+            if hears_own or not own:
+                asyncio.get_running_loop().call_soon(handler, message)
 
     def missed(self) -> None:
         for handler in self._gap_handlers:

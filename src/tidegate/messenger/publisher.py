@@ -47,6 +47,11 @@ class Publisher:
         self._idle.clear()
         self._ready.set()
 
+    async def subscribers(self, channel: str) -> int:
+        """How many hear the channel, asked over a connection of its own. Raises `RedisError` or `OSError`."""
+        answer = await self._client.pubsub_numsub(channel)
+        return int(answer[0][1])
+
     async def _run(self) -> None:
         pauses = backoff()
         away = False

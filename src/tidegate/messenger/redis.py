@@ -43,6 +43,8 @@ class RedisMessenger:
         self._url = url
         self._subscriber: Subscriber | None = None
         self._handlers: defaultdict[bytes, list[Handler]] = defaultdict(list)
+        self._own_handlers: defaultdict[bytes, list[Handler]] = defaultdict(list)
+        """Those that hear this process too; they are among the others as well."""
         self._gap_handlers: list[Callable[[], None]] = []
         self._gap_timer: asyncio.TimerHandle | None = None
         self.subscribe(GAP_CHANNEL, lambda _: self._gap())
@@ -77,8 +79,17 @@ class RedisMessenger:
     def publish(self, channel: str, message: bytes) -> None:
         self._publisher.put(self._outgoing(channel, message))
 
-    def subscribe(self, channel: str, handler: Handler) -> None:
-        self._handlers[f"{self._namespace}:{channel}".encode()].append(handler)
+    def subscribe(self, channel: str, handler: Handler, own: bool = False) -> None:
+        name = f"{self._namespace}:{channel}".encode()
+        self._handlers[name].append(handler)
+        if own:
+            self._own_handlers[name].append(handler)
+
+    async def is_heard(self, channel: str) -> bool:
+        try:
+            return await self._publisher.subscribers(f"{self._namespace}:{channel}") > 0
+        except (RedisError, OSError):
+            return True
 
     def on_gap(self, handler: Callable[[], None]) -> None:
         self._gap_handlers.append(handler)
@@ -88,13 +99,17 @@ class RedisMessenger:
 
     def _receive(self, channel: bytes, data: bytes) -> None:
         """Handlers run as callbacks of the loop, which reports their faults: none may end the subscriber."""
+        handlers = self._handlers
         try:
             message = wire.unpack(self._mark, data)
+            if message is None and channel in self._own_handlers:
+                handlers = self._own_handlers
+                message = wire.unpack(wire.NOBODY, data)
         except ValueError:
             self.unreadable += 1
             return
         if message is not None:
-            for handler in self._handlers[channel]:
+            for handler in handlers[channel]:
                 asyncio.get_running_loop().call_soon(handler, message)
 
     def _gap(self) -> None:

@@ -13,6 +13,9 @@ MAX_BYTES = 64 * 1024 * 1024
 FASTEST = 1
 """The level of compression: the event loop waits for it."""
 
+NOBODY = b"\0"
+"""A mark with which no message begins."""
+
 _GZIP = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARK_START = b'{"node":"'

@@ -1,6 +1,5 @@
 """Changes as messages of PROTOCOL section 9, and back."""
 
-import asyncio
 import json
 from typing import Any, get_args
 
@@ -8,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.items.bus import CHANNEL, ChangeRelay, decode, encode
+from tidegate.items.bus import Place, decode, encode
 from tidegate.items.changes import Action, Change, Key
-from tidegate.items.feed import Feed
-from tidegate.messenger.memory import MemoryHub, MemoryMessenger
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 values = st.recursive(
@@ -38,15 +35,22 @@ def changes(draw: st.DrawFn) -> Change:
     )
 
 
-def fields(change: Change | None) -> tuple[Any, ...]:
+def fields(told: tuple[Change, Place | None] | None) -> tuple[Any, ...]:
     """Changes compare by identity; their contents compare by these."""
-    assert change is not None
+    assert told is not None
+    change, _ = told
     return change.collection, change.action, change.keys, change.before, change.after, change.payload
 
 
-@given(changes())
-def test_change_comes_back_as_it_was(change: Change) -> None:
-    assert fields(decode(encode(change))) == fields(change)
+places = st.none() | st.builds(Place, texts, st.integers(0, 2**53), st.integers(0, 100))
+
+
+@given(changes(), places)
+def test_change_comes_back_as_it_was(change: Change, place: Place | None) -> None:
+    told = decode(encode(change, place))
+    assert fields(told) == fields((change, place))
+    assert told is not None
+    assert told[1] == place
 
 
 @given(changes())
@@ -103,6 +107,7 @@ def test_message_of_another_program_is_a_change_without_images(
         {"collection": "messages", "action": "update", "keys": [1, 2], "after": [{}]},
         {"collection": "messages", "action": "update", "keys": [1], "before": [1]},
         {"collection": "messages", "action": "update", "keys": [1], "after": "row"},
+        {"collection": "messages", "action": "update", "keys": [1], "place": ["a", "b", "c"]},
         [],
         None,
         "text",
@@ -119,64 +124,3 @@ def test_other_shapes_are_no_change(message: object) -> None:
 )
 def test_what_is_not_json_is_no_change(data: bytes) -> None:
     assert decode(data) is None
-
-
-class Process:
-    """One process on the bus: a feed, and what it hears of the others."""
-
-    def __init__(self, hub: MemoryHub) -> None:
-        self.messenger = MemoryMessenger(hub)
-        self.feed = Feed()
-        self.heard: list[Change] = []
-        self.relay = ChangeRelay(self.messenger, self.feed, self.heard.extend)
-
-    def commit(self, *changes: Change) -> None:
-        self.feed.settle(self.feed.take(), changes)
-
-
-def created(key: Key) -> Change:
-    return Change("messages", "create", (key,), after=({"id": key},))
-
-
-async def settled() -> None:
-    """Let the loop run once: what was published before has been heard then."""
-    await asyncio.sleep(0)
-
-
-async def test_committed_changes_reach_the_other_processes_in_order() -> None:
-    hub = MemoryHub()
-    first, second = Process(hub), Process(hub)
-    for process in (first, second):
-        await process.messenger.start()
-    first.commit(created(1), created(2))
-    first.commit(Change("messages", "update", (2, 1), ({"a": 1}, {"a": 2}), ({"a": 3}, {"a": 4}), {"a": 5}))
-    second.commit(Change("messages", "delete", (1,), before=({"id": 1},)))
-    await settled()
-    assert [(change.action, change.keys) for change in second.heard] == [
-        ("create", (1,)),
-        ("create", (2,)),
-        ("update", (2, 1)),
-    ]
-    assert second.heard[2].before == ({"a": 1}, {"a": 2})
-    assert [(change.action, change.keys, change.before) for change in first.heard] == [("delete", (1,), ({"id": 1},))]
-
-
-async def test_single_process_makes_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = Process(MemoryHub())
-    published: list[str] = []
-    monkeypatch.setattr(process.messenger, "publish", lambda channel, _: published.append(channel))
-    await process.messenger.start()
-    process.commit(created(1))
-    assert published == []
-
-
-async def test_message_that_tells_of_no_change_is_counted_and_ignored() -> None:
-    hub = MemoryHub()
-    process, program = Process(hub), MemoryMessenger(hub)
-    await process.messenger.start()
-    await program.start()
-    program.publish(CHANNEL, b'{"collection":"messages","action":"sort"}')
-    program.publish(CHANNEL, b'{"collection":"messages","action":"delete","keys":["7"]}')
-    await settled()
-    assert [change.keys for change in process.heard] == [("7",)]
-    assert process.relay.unreadable == 1

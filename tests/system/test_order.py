@@ -1,0 +1,125 @@
+"""Two processes write the same rows: every follower of either hears each commit once, in the order of the commits.
+
+What that order is, the database itself writes down: a trigger that runs while the row is locked.
+"""
+
+import asyncio
+import itertools
+import json
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+
+import asyncpg
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.support import engines
+from tests.support.server import ADMIN, ServerProcess, running_server, seed
+from tests.support.waiting import until
+
+TOKEN = "?access_token=admin-static-token"
+ROWS = 4
+WRITERS = 3
+"""At each process."""
+FOLLOWERS = 100
+"""At each process; they subscribe while the others write."""
+HISTORY = """
+    CREATE TABLE history (number bigserial PRIMARY KEY, id integer, title text);
+    INSERT INTO history (id, title) SELECT id, title FROM notes;
+    CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO history (id, title) VALUES (NEW.id, NEW.title); RETURN NULL; END $$;
+    CREATE TRIGGER kept AFTER INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION keep();
+"""
+
+
+class Follower:
+    """What one subscription hears of each row: titles, the first of them from `init`."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.inits = 0
+        self.heard: dict[int, list[str]] = {}
+        self.task = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        query = {"fields": ["id", "title"], "limit": -1}
+        await self.socket.send(json.dumps({"type": "subscribe", "collection": "notes", "query": query}))
+        async for text in self.socket:
+            message = json.loads(text)
+            if message["type"] == "subscription":
+                self.inits += message["event"] == "init"
+                for row in message["data"]:
+                    self.heard.setdefault(row["id"], []).append(row["title"])
+
+
+async def write(server: ServerProcess, keys: Sequence[int], name: str, enough: asyncio.Event) -> None:
+    """Write without a pause, and every title once."""
+    async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=30) as client:
+        for number in itertools.count():
+            if enough.is_set():
+                return
+            key = keys[number % len(keys)]
+            answer = await client.patch(f"/items/notes/{key}", json={"title": f"{name}-{number}"})
+            assert answer.is_success, answer.text
+
+
+@pytest.fixture
+async def servers(redis_url: str) -> AsyncIterator[tuple[str, list[ServerProcess]]]:
+    """The URL of the database, and two processes on it and on one bus."""
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(engines.temporary_database("postgresql"))
+        bus = {"REDIS": redis_url, "REDIS_BUS_NAMESPACE": f"tidegate-test-{secrets.token_hex(6)}"}
+        variables = {**engines.environment(url), **bus}
+        first = await stack.enter_async_context(running_server(variables))
+        await seed(first)
+        yield url, [first, await stack.enter_async_context(running_server(variables))]
+
+
+async def test_rows_that_two_processes_write_are_told_in_the_order_of_the_commits(
+    servers: tuple[str, list[ServerProcess]],
+) -> None:
+    url, processes = servers
+    async with httpx.AsyncClient(base_url=processes[0].url, headers=ADMIN) as client:
+        rows = (await client.post("/items/notes", json=[{"title": f"first-{row}"} for row in range(ROWS)])).json()
+    keys = [row["id"] for row in rows["data"]]
+    async with AsyncExitStack() as stack:
+        database = await asyncpg.connect(url)
+        stack.push_async_callback(database.close)
+        await database.execute(HISTORY)
+        names, enough = itertools.count(), asyncio.Event()
+        writing = [
+            asyncio.create_task(write(process, keys[start:] + keys[:start], f"w{next(names)}", enough))
+            for process in processes
+            for start in range(WRITERS)
+        ]
+        followers: list[Follower] = []
+        for _ in range(FOLLOWERS):
+            for process in processes:
+                socket = await stack.enter_async_context(connect(process.websocket_url + TOKEN, proxy=None))
+                followers.append(Follower(socket))
+                stack.callback(followers[-1].task.cancel)
+        enough.set()
+        await asyncio.gather(*writing)
+        history: dict[int, list[str]] = {key: [] for key in keys}
+        for record in await database.fetch("SELECT id, title FROM history ORDER BY number"):
+            history.setdefault(record["id"], []).append(record["title"])
+        last = {history[key][-1] for key in keys}
+        await until(lambda: all(last <= _said(one) for one in followers), 10)
+        async with httpx.AsyncClient(base_url=processes[1].url, headers=ADMIN) as client:
+            # Behind everything else, so whatever is told twice has been told by then.
+            await client.post("/items/notes", json={"title": "the end"})
+        await until(lambda: all("the end" in _said(one) for one in followers))
+        wrong = [
+            (number % len(processes), key, follower.heard[key], titles[-len(follower.heard[key]) :])
+            for number, follower in enumerate(followers)
+            for key, titles in ((key, history[key]) for key in keys)
+            if follower.heard[key] != titles[-len(follower.heard[key]) :]
+        ]
+        assert [follower.inits for follower in followers] == [1] * len(followers)
+        assert wrong == [], f"{len(wrong)} of {len(followers) * ROWS} differ from what was committed"
+
+
+def _said(follower: Follower) -> set[str]:
+    return {title for titles in follower.heard.values() for title in titles}
