@@ -60,12 +60,18 @@ async def start(engine: ServerEngine, stack: contextlib.ExitStack) -> Server:
     return await _answering(engine, recipe, folder, stack)
 
 
-async def restart(engine: ServerEngine, server: Server, stack: contextlib.ExitStack, seconds: float) -> Server:
+async def restart(
+    engine: ServerEngine,
+    server: Server,
+    stack: contextlib.ExitStack,
+    seconds: float,
+    by: signal.Signals = signal.SIGINT,  # PostgreSQL: without waiting for its clients
+) -> Server:
     """Shut down a server that `start` started, and after this time start it again on its port and folder."""
     assert server.process is not None, "only the tests' own servers are restarted"
     assert server.recipe is not None
     assert server.folder is not None
-    server.process.send_signal(signal.SIGINT)  # PostgreSQL: without waiting for its clients
+    server.process.send_signal(by)
     await asyncio.to_thread(server.process.wait, STOP_SECONDS)
     await asyncio.sleep(seconds)
     return await _answering(engine, server.recipe, server.folder, stack)

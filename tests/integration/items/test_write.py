@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -221,6 +221,44 @@ async def test_a_write_is_finished_and_told_though_nobody_waits_for_it(desk: Des
     assert begun.cancelled()
     assert [row["text"] for row in await desk.rows("messages")].count("orphan") == 1
     assert desk.heard() == [("messages", "create", (4,))]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_write_that_is_cancelled_at_any_call_of_the_database_is_told_if_and_only_if_it_is_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """As when the process stops without waiting for its writes."""
+    connections = desk.items._database._connections
+    calls, cancelled_at = 0, 0
+
+    async def write(work: Callable[[], Any]) -> Any:
+        nonlocal calls
+        calls += 1
+        now = calls == cancelled_at
+        if now and moment == "before":
+            _cancel_writes(desk.items)
+        result = await type(connections).write(connections, work)
+        if now and moment == "after":
+            _cancel_writes(desk.items)
+        return result
+
+    monkeypatch.setattr(connections, "write", write)
+    while calls >= cancelled_at:
+        calls, cancelled_at = 0, cancelled_at + 1
+        rows = [{"text": f"{cancelled_at}, {number}"} for number in range(2)]
+        await asyncio.wait([asyncio.ensure_future(desk.items.create(ADMIN_RIGHTS, "messages", rows))])
+        await desk.items.drain()
+    stored = {row["text"] for row in await desk.rows("messages")}
+    told = {change.after[0]["text"] for change in desk.changes}
+    assert told == {text for text in stored if "," in text}
+    assert {f"{cancelled_at}, 0", f"{cancelled_at}, 1"} <= told, "the last one was not cancelled"
+    assert "1, 0" not in told
+    assert all((f"{number}, 0" in told) is (f"{number}, 1" in told) for number in range(1, cancelled_at))
+
+
+def _cancel_writes(items: Items) -> None:
+    for task in items._writes:
+        task.cancel()
 
 
 async def test_changes_of_one_row_are_told_in_the_order_of_their_commits(desk: Desk) -> None:
