@@ -85,6 +85,18 @@ def test_architecture_lists_every_package() -> None:
     assert "client" in EXCEPTIONS
 
 
+def test_every_module_says_what_it_is_for() -> None:
+    """Packages too: a newcomer begins with them (CONTRIBUTING)."""
+    assert [name for name, file in MODULES.items() if not ast.get_docstring(ast.parse(file.read_text("utf-8")))] == []
+
+
+def test_page_names_modules_that_are_there() -> None:
+    section = ARCHITECTURE.partition("## Where to find what")[2].partition("\n## ")[0]
+    named = {f"tidegate.{name}" for name in re.findall(r"`(\w+\.\w+)`", section)}
+    assert len(named) > 20
+    assert named <= MODULES.keys()
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_module_imports_only_what_stands_below_it(module: str) -> None:
     importer = "cli" if module == "tidegate.__main__" else package_of(module)
