@@ -1,6 +1,10 @@
-"""The process is killed while it writes: acknowledged writes are there, the others are whole or absent."""
+"""The process is killed while it writes: acknowledged writes are there, the others are whole or absent.
+
+What was told is there as well.
+"""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
@@ -8,6 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.support.directus import ask
 from tests.support.engines import environment, temporary_database
@@ -29,9 +35,26 @@ class Writes:
         self._numbers = count()
         self._enough = asyncio.Event()
         self.acknowledged: list[int] = []
+        self.told: set[tuple[str, int]] = set()
+        """Text and room of the created rows that a listener heard of."""
 
     async def until_killed(self) -> None:
-        await asyncio.gather(*(self._write() for _ in range(WRITERS)), self._kill())
+        listening = asyncio.Event()
+        hearing = asyncio.create_task(self._hear(listening))
+        await listening.wait()
+        await asyncio.gather(hearing, *(self._write() for _ in range(WRITERS)), self._kill())
+
+    async def _hear(self, listening: asyncio.Event) -> None:
+        token = ADMIN["Authorization"].removeprefix("Bearer ")
+        query = {"fields": ["text", "room"], "limit": 1}
+        async with connect(f"{self._server.websocket_url}?access_token={token}", proxy=None) as socket:
+            await socket.send(json.dumps({"type": "subscribe", "collection": "messages", "query": query}))
+            with suppress(ConnectionClosed):
+                while True:
+                    message = json.loads(await socket.recv())
+                    listening.set()
+                    if message.get("event") == "create":
+                        self.told.update((row["text"], row["room"]) for row in message["data"])
 
     async def _write(self) -> None:
         async with httpx.AsyncClient(base_url=self._server.url, headers=ADMIN, timeout=20) as client:
@@ -86,3 +109,5 @@ async def test_server_killed_while_writing_keeps_every_acknowledged_write(
     assert acknowledged <= {row["text"] for row in served}
     assert acknowledged <= set(found)
     assert all(rooms == list(range(ROWS_PER_WRITE)) for rooms in found.values()), "a write is there in part"
+    assert under_way.told
+    assert under_way.told <= {(text, room) for text, rooms in found.items() for room in rooms}
