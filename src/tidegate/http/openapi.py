@@ -1,7 +1,6 @@
 """The HTTP API as an OpenAPI 3.1 document (spec.openapis.org): what the asker may do, and nothing else. Pure.
 
-Values are described as they stand in JSON (docs/architecture.md, "Values"). The structure (`/collections`, `/fields`,
-`/relations`) is left out: its shapes are Directus's own.
+Values are described as they stand in JSON (docs/architecture.md, "Values").
 """
 
 import re
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 from tidegate import __version__
 from tidegate.access.rights import Action, Rights
+from tidegate.http.openapi_fixed import ERROR, ERRORS, NO_CONTENT, body, data, fixed_paths, json
 from tidegate.http.system import READABLE, WRITABLE, collection_of
 from tidegate.schema import Collection, Field, FieldType, RelationKind, Schema
 
@@ -50,15 +50,16 @@ _QUERY: Mapping[str, Object] = {
     "meta": {"type": "array", "items": {"enum": ["total_count", "filter_count", "*"]}},
 }
 """The parameters of a read."""
-_ERROR = {"$ref": "#/components/responses/Error"}
-_NO_CONTENT = {"description": "Done"}
 
 
-def describe_api(schema: Schema, rights: Rights, url: str) -> Object:
-    """The document, as JSON values. `url` is where clients reach the server; `/` stands for where it is read from."""
+def describe_api(schema: Schema, rights: Rights, url: str, graphql: str) -> Object:
+    """The document, as JSON values.
+
+    `url` is where clients reach the server; `/` stands for where it is read from. `graphql` is the path of GraphQL.
+    """
     served = _served(schema, rights)
     names = frozenset(served)
-    paths: Object = dict(_COMMON_PATHS)
+    paths = fixed_paths(rights, graphql)
     for collection, path in served.values():
         paths |= _paths(path, collection, rights)
     return {
@@ -70,42 +71,22 @@ def describe_api(schema: Schema, rights: Rights, url: str) -> Object:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "parameters": {name: _parameter(name, described) for name, described in _QUERY.items()},
-            "responses": {"Error": {"description": "An error", "content": _json(_ERRORS)}},
+            "responses": {"Error": {"description": "An error", "content": json(ERRORS)}},
             "schemas": {_component(name): _item(schema, found, rights, names) for name, (found, _) in served.items()},
         },
     }
 
 
-_ERRORS: Object = {
-    "type": "object",
-    "required": ["errors"],
-    "properties": {
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["message", "extensions"],
-                "properties": {
-                    "message": {"type": "string"},
-                    "extensions": {
-                        "type": "object",
-                        "required": ["code"],
-                        "properties": {"code": {"type": "string"}},
-                    },
-                },
-            },
-        }
-    },
-}
-
-
 def _served(schema: Schema, rights: Rights) -> Mapping[str, tuple[Collection, str]]:
-    """Every collection of which the asker may do anything, with its path, by name."""
+    """Every collection of which the asker may do anything, with its path, by name.
+
+    One with a slash in its name has no path: it would be taken for an item of another collection.
+    """
     system = {collection_of(name): f"/{name}" for name in (*WRITABLE, *READABLE)}
     found = {}
     for name, collection in schema.collections.items():
         path = system.get(name) if collection.system else f"/items/{quote(name, safe='')}"
-        if path is not None and any(rights.may(name, action) for action in _actions(collection)):
+        if path is not None and "/" not in name and any(rights.may(name, action) for action in _actions(collection)):
             found[name] = collection, path
     return found
 
@@ -124,21 +105,21 @@ def _paths(path: str, collection: Collection, rights: Rights) -> Object:
     about = {"tags": [collection.name]}
     many: Object = {}
     one: Object = {}
-    read = {"responses": {"200": _data(item if collection.singleton else items), "default": _ERROR}, **about}
+    read = {"responses": {"200": data(item if collection.singleton else items), "default": ERROR}, **about}
     if "read" in may:
         many["get"] = {**read, "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in _QUERY]}
-        one["get"] = {"responses": {"200": _data(item), "default": _ERROR}, **about}
-    written = {"200": _data({"anyOf": [item, items]}), "204": _NO_CONTENT, "default": _ERROR}
+        one["get"] = {"responses": {"200": data(item), "default": ERROR}, **about}
+    written = {"200": data({"anyOf": [item, items]}), "204": NO_CONTENT, "default": ERROR}
     if "create" in may:
-        many["post"] = {"requestBody": _body({"anyOf": [item, items]}), "responses": written, **about}
+        many["post"] = {"requestBody": body({"anyOf": [item, items]}), "responses": written, **about}
     if "update" in may:
         alike = {"type": "object", "required": ["data"], "properties": {"keys": keys, "data": item}}
         changed = item if collection.singleton else {"anyOf": [items, alike]}
-        many["patch"] = {"requestBody": _body(changed), "responses": written, **about}
-        one["patch"] = {"requestBody": _body(item), "responses": written, **about}
+        many["patch"] = {"requestBody": body(changed), "responses": written, **about}
+        one["patch"] = {"requestBody": body(item), "responses": written, **about}
     if "delete" in may:
-        many["delete"] = {"requestBody": _body(keys), "responses": {"204": _NO_CONTENT, "default": _ERROR}, **about}
-        one["delete"] = {"responses": {"204": _NO_CONTENT, "default": _ERROR}, **about}
+        many["delete"] = {"requestBody": body(keys), "responses": {"204": NO_CONTENT, "default": ERROR}, **about}
+        one["delete"] = {"responses": {"204": NO_CONTENT, "default": ERROR}, **about}
     if collection.singleton:
         return {path: many}
     key = {"name": "key", "in": "path", "required": True, "schema": _TYPES[collection.key_field.type]}
@@ -191,59 +172,4 @@ def _component(collection: str) -> str:
 
 
 def _parameter(name: str, described: Object) -> Object:
-    return {"name": name, "in": "query", "content": _json(described)}
-
-
-def _json(described: Object) -> Object:
-    return {"application/json": {"schema": described}}
-
-
-def _body(described: Object) -> Object:
-    return {"required": True, "content": _json(described)}
-
-
-def _data(described: Object) -> Object:
-    answer = {"type": "object", "required": ["data"], "properties": {"data": described, "meta": {"type": "object"}}}
-    return {"description": "Done", "content": _json(answer)}
-
-
-def _text(name: str) -> Object:
-    return {"type": "object", "required": [name], "properties": {name: {"type": "string"}}}
-
-
-_TOKENS: Object = {
-    "type": "object",
-    "properties": {
-        "access_token": {"type": "string"},
-        "refresh_token": {"type": "string"},
-        "expires": {"type": "integer", "description": "Milliseconds"},
-    },
-}
-_LOGIN: Object = {
-    "type": "object",
-    "required": ["email", "password"],
-    "properties": {
-        "email": {"type": "string"},
-        "password": {"type": "string"},
-        "otp": {"type": "string"},
-        "mode": {"enum": ["json", "cookie", "session"]},
-    },
-}
-_COMMON_PATHS: Mapping[str, Object] = {
-    "/auth/login": {"post": {"requestBody": _body(_LOGIN), "responses": {"200": _data(_TOKENS), "default": _ERROR}}},
-    "/auth/refresh": {
-        "post": {
-            "requestBody": _body(_text("refresh_token")),
-            "responses": {"200": _data(_TOKENS), "default": _ERROR},
-        }
-    },
-    "/auth/logout": {
-        "post": {
-            "requestBody": _body(_text("refresh_token")),
-            "responses": {"204": _NO_CONTENT, "default": _ERROR},
-        }
-    },
-    "/server/ping": {"get": {"responses": {"200": {"description": "`pong`"}}}},
-    "/server/info": {"get": {"responses": {"200": _data({"type": "object"}), "default": _ERROR}}},
-    "/server/health": {"get": {"responses": {"200": {"description": "Well"}, "503": {"description": "Not well"}}}},
-}
+    return {"name": name, "in": "query", "content": json(described)}

@@ -81,7 +81,12 @@ class ServerHandlers:
 
     async def specification(self, request: ApiRequest) -> Response:
         """The API as OpenAPI describes it, as far as the asker may use it."""
-        document = describe_api(self._database.schema, await request.rights(), self._settings.public_url)
+        document = describe_api(
+            self._database.schema,
+            await request.rights(),
+            self._settings.public_url,
+            self._settings.websockets_graphql_path,
+        )
         return JSONAnswer(document)
 
     async def health(self, request: ApiRequest) -> Response:
