@@ -59,3 +59,16 @@ async def test_follower_of_sessions_learns_no_token(project: Project) -> None:
     await project.ask("PATCH", f"/users/{project.ids['member']}", {"password": "third-password"})
     assert {hash_token(token) for token in tokens} <= set(told)
     assert not set(tokens) & set(told)
+
+
+async def test_user_who_is_suspended_is_out_though_the_change_has_to_wait_for_another_commit(project: Project) -> None:
+    user = {"email": "short@example.com", "token": "the-token-of-short", "status": "active"}
+    _, made = await project.ask("POST", "/users", user)
+    feed = project.app.running.feed
+    async with Client(project.app, "/websocket") as socket:
+        assert (await socket.ask(type="auth", access_token=user["token"]))["status"] == "ok"
+        unanswered = feed.take()
+        await project.ask("PATCH", f"/users/{made['data']['id']}", {"status": "suspended"})
+        assert (await socket.receive())["error"]["code"] == "AUTH_FAILED"
+        assert await socket.receive() is None
+        feed.settle(unanswered, ())

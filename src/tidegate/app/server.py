@@ -184,12 +184,19 @@ def relay_changes(
     dispatcher: Dispatcher,
     connections: Connections,
 ) -> ChangeRelay:
-    """Who hears of what. Of a change first the directory, so that nobody is told of it with rights it has ended."""
+    """Who hears of what. Of a change first the directory, so that nobody is told of it with rights it has ended.
+
+    Rights do not wait for the turn of the change that they end with either: it may be long in coming where another
+    process does not say what became of a commit.
+    """
+
+    def rights_changed(changes: Sequence[Change]) -> None:
+        directory.changed(changes)
+        connections.rights_changed()
 
     def changed(changes: Sequence[Change]) -> None:
         schema_relay.changed(changes)
-        directory.changed(changes)
-        connections.rights_changed()
+        rights_changed(changes)
         dispatcher.changed(changes)
 
     def sessions_ended(hashes: Sequence[str]) -> None:
@@ -202,6 +209,7 @@ def relay_changes(
         connections.changes_missed()
 
     feed.subscribe(changed)
+    feed.subscribe_early(rights_changed)
     directory.sessions.on_end(sessions_ended)
 
     def schema_changed(_: Schema) -> None:

@@ -55,11 +55,16 @@ class Feed:
         self.shared: SharedOrder | None = None
         """None where this is the only process."""
         self._handlers: list[ChangeHandler] = []
+        self._early_handlers: list[ChangeHandler] = []
         self._tickets: deque[Ticket] = deque()
 
     def subscribe(self, handler: ChangeHandler) -> None:
         """Handlers are called in the order in which they subscribed."""
         self._handlers.append(handler)
+
+    def subscribe_early(self, handler: ChangeHandler) -> None:
+        """Have the handler called with changes that have to wait for their turn, as soon as they are committed."""
+        self._early_handlers.append(handler)
 
     async def enter(self) -> Ticket:
         """A place in the order for a transaction of this process. The caller owes one `leave` for it."""
@@ -84,6 +89,9 @@ class Feed:
     def settle(self, ticket: Ticket, changes: Sequence[Change]) -> None:
         """The ticket's transaction has ended with these changes (none: rolled back); release all that may leave."""
         ticket.changes = changes
+        if changes and self._tickets[0] is not ticket:
+            for handler in self._early_handlers:
+                handler(changes)
         while self._tickets and (ready := self._tickets[0].changes) is not None:
             left = self._tickets.popleft().left
             if left is not None and not left.done():

@@ -52,6 +52,19 @@ def test_every_handler_hears_one_transaction_at_once() -> None:
     assert calls == [("a", 2), ("b", 2)]
 
 
+def test_early_handler_hears_of_what_has_to_wait_and_of_nothing_else() -> None:
+    feed = Feed()
+    heard = listen(feed)
+    early: list[int] = []
+    feed.subscribe_early(lambda changes: early.extend(int(each.keys[0]) for each in changes))
+    first, second, third = feed.take(), feed.take(), feed.take()
+    feed.settle(second, [change(2)])
+    feed.settle(third, [])
+    assert (heard, early) == ([], [2])
+    feed.settle(first, [change(1)])
+    assert (heard, early) == ([1, 2], [2])
+
+
 @given(st.permutations(range(8)), st.sets(st.integers(0, 7)))
 def test_any_order_of_endings_gives_the_order_of_tickets(endings: list[int], rolled_back: set[int]) -> None:
     feed = Feed()
