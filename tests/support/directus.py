@@ -27,12 +27,15 @@ Row = Mapping[str, Any]
 PASSWORD = "correct horse battery staple"
 ADMIN_ID = "5f6c0fd1-7a43-4d6c-9d09-3f2a6a3cbe01"
 EDITOR_ID = "5f6c0fd1-7a43-4d6c-9d09-3f2a6a3cbe02"
+CAREFUL_ID = "5f6c0fd1-7a43-4d6c-9d09-3f2a6a3cbe03"
 ADMIN_ROLE = "6cc8ea1b-a866-4e5f-be29-19381b920f9c"
 EDITOR_ROLE = "6cc8ea1b-a866-4e5f-be29-19381b920f9d"
 EDITOR_POLICY = "fa18af97-91f0-40e3-9924-f40d106caddc"
 ADMIN_TOKEN = "static-token-of-the-administrator"
 EDITOR_TOKEN = "static-token-of-the-editor"
 SESSION_TOKEN = "S" * 64
+TFA_SECRET = "JBSWY3DPEHPK3PXP"
+"""Of the user `CAREFUL_ID`, who has no role."""
 AUTHOR_ID = "9d1f7a52-0c5e-4a07-8b3a-5a3f4f8b6a01"
 
 _DOCUMENT: Mapping[str, Any] = json.loads(
@@ -215,14 +218,16 @@ def _accounts(version: Version) -> dict[str, list[Row]]:
     ]
     if version == "10":
         roles[0] |= {"admin_access": True, "app_access": True}
-    users = [
+        roles[1] |= {"app_access": True}
+    users: list[Row] = [
         {"id": ADMIN_ID, "email": "Admin@Example.com", "role": ADMIN_ROLE, "token": ADMIN_TOKEN},
         {"id": EDITOR_ID, "email": "editor@example.com", "role": EDITOR_ROLE, "token": EDITOR_TOKEN},
+        {"id": CAREFUL_ID, "email": "careful@example.com", "role": None, "tfa_secret": TFA_SECRET},
     ]
     rows: dict[str, list[Row]] = {"directus_roles": list(roles)}
     if version != "10":
         first = _DOCUMENT["first_rows"]
-        policy = {"id": EDITOR_POLICY, "name": "Editor"}
+        policy = {"id": EDITOR_POLICY, "name": "Editor", "app_access": True}
         binding = {"id": "165bc2b8-68f4-463d-9089-26567ab3c2f4", "role": EDITOR_ROLE, "policy": EDITOR_POLICY}
         rows["directus_policies"] = [*first["directus_policies"], policy]
         rows["directus_access"] = [*first["directus_access"], binding]

@@ -10,6 +10,8 @@ everybody, signed in or not. Of those bound, a policy is left out
 
 What is left adds up: `admin_access` and `app_access` where any has it, and every permission of each. The policy for
 everybody gives permissions only: no mistake in it makes the world an administrator.
+
+`app_access` has permissions of its own, as with Directus: to read one's own user, roles and policies.
 """
 
 from collections import defaultdict
@@ -106,7 +108,7 @@ class Policies:
         self._permissions: defaultdict[str, list[Permission]] = defaultdict(list)
         for permission in permissions:
             self._permissions[permission.policy].append(permission)
-        self._rule_sets: LRUCache[frozenset[str], RuleSet] = LRUCache(RULE_SETS)
+        self._rule_sets: LRUCache[tuple[frozenset[str], bool], RuleSet] = LRUCache(RULE_SETS)
 
     def _bind(self, binding: Binding, policy: Policy) -> None:
         if binding.role is not None:
@@ -151,27 +153,49 @@ class Policies:
         self, roles: tuple[str, ...], reached: Sequence[Policy], good: Sequence[Policy], everybodys: Sequence[Policy]
     ) -> InForce:
         policies = tuple(dict.fromkeys(policy.id for policy in (*good, *everybodys)))
+        app = any(policy.app_access for policy in good)
         return InForce(
             roles,
             policies,
             admin=any(policy.admin_access for policy in good),
-            app=any(policy.app_access for policy in good),
+            app=app,
             enforce_tfa=any(policy.enforce_tfa for policy in reached),
-            rule_set=self._rule_set(frozenset(policies)),
+            rule_set=self._rule_set(frozenset(policies), app=app),
         )
 
-    def _rule_set(self, policies: frozenset[str]) -> RuleSet:
+    def _rule_set(self, policies: frozenset[str], *, app: bool) -> RuleSet:
         """Rules stand in the order of their permissions' ids: a later one's presets win."""
-        found = self._rule_sets.get(policies)
+        found = self._rule_sets.get((policies, app))
         if found is None:
             rules: defaultdict[tuple[str, str], list[Rule]] = defaultdict(list)
+            if app:
+                rules.update({(collection, "read"): [rule] for collection, rule in _APP_RULES.items()})
             permissions = [permission for policy in policies for permission in self._permissions.get(policy, ())]
             for permission in sorted(permissions, key=lambda permission: permission.id):
                 rules[permission.collection, permission.action].append(permission.rule)
             paths: frozenset[str] = frozenset().union(*(used_paths(permission.rule) for permission in permissions))
             found = RuleSet({key: tuple(several) for key, several in rules.items()}, paths)
-            self._rule_sets[policies] = found
+            self._rule_sets[policies, app] = found
         return found
+
+
+def _own(field: str, operator: str, variable: str, *fields: str) -> Rule:
+    return Rule({field: {operator: variable}}, frozenset(fields), {}, {})
+
+
+_APP_RULES: Mapping[str, Rule] = {
+    "directus_users": _own(
+        "id",
+        "_eq",
+        "$CURRENT_USER",
+        *("id", "first_name", "last_name", "email", "password", "location", "title", "description", "tags", "avatar"),
+        *("language", "appearance", "theme_light", "theme_dark", "theme_light_overrides", "theme_dark_overrides"),
+        *("text_direction", "tfa_secret", "status", "role", "last_page", "last_access", "email_notifications"),
+    ),
+    "directus_roles": _own("id", "_in", "$CURRENT_ROLES", "*"),
+    "directus_policies": _own("id", "_in", "$CURRENT_POLICIES", "*"),
+}
+"""By collection, what whoever has `app_access` may read."""
 
 
 def _reachable(policies: Iterable[Policy], address: str | None) -> list[Policy]:

@@ -51,6 +51,8 @@ class _Signed(msgspec.Struct):
     id: UUID
     exp: int | float
     nbf: int | float = 0
+    share: None = None
+    """Directus gives such tokens to whoever opens a shared link; there are no shares here."""
     session: str | None = None
 
 

@@ -29,6 +29,7 @@ UNUSED_TABLES: Mapping[str, str] = {
     "directus_extensions": "extensions do not run",
     "directus_dashboards": "dashboards are not shown",
     "directus_panels": "panels of dashboards are not shown",
+    "directus_shares": "shared links are not opened, and their tokens are refused",
 }
 """Tables of Directus without a part here, and what that means where they have rows."""
 

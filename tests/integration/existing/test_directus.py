@@ -1,6 +1,9 @@
 """A project that Directus made is served with its SECRET, and its schema stays as it was (PROTOCOL section 6)."""
 
+import base64
+import hmac
 import itertools
+import struct
 import time
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -23,6 +26,7 @@ from tests.support.directus import (
     EDITOR_TOKEN,
     PASSWORD,
     SESSION_TOKEN,
+    TFA_SECRET,
 )
 from tests.support.engines import DATABASE_ENGINES, environment, temporary_database
 from tests.support.probes import DatabaseEngine
@@ -114,6 +118,44 @@ async def test_rights_come_from_the_database_and_not_from_the_token(served: Serv
 async def test_token_of_another_secret_is_refused(served: Served) -> None:
     forged = access_token(ADMIN_ID, ADMIN_ROLE, secret="x" * 40)
     assert await served.project.code("GET", "/items/articles", None, forged) == (401, "INVALID_CREDENTIALS")
+
+
+async def test_token_of_a_share_is_refused(served: Served) -> None:
+    shared: dict[str, Any] = {"share": AUTHOR_ID, "share_scope": {"collection": "articles", "item": "1"}}
+    now = int(time.time())
+    bare = {"iss": "directus", "iat": now, "exp": now + 900, "role": ADMIN_ROLE, **shared}
+    for token in (jwt.encode(bare, SECRET, "HS256"), access_token(ADMIN_ID, ADMIN_ROLE, **shared)):
+        assert await served.project.code("GET", "/items/articles", None, token) == (401, "INVALID_CREDENTIALS")
+
+
+async def test_second_factor_is_asked_for(served: Served) -> None:
+    login = {"email": "careful@example.com", "password": PASSWORD}
+    assert await served.project.code("POST", "/auth/login", login, None) == (401, "INVALID_OTP")
+    wrong = {**login, "otp": "000000"}
+    assert await served.project.code("POST", "/auth/login", wrong, None) == (401, "INVALID_OTP")
+    code = one_time_password(served.project.clock.now())
+    status, body = await served.project.ask("POST", "/auth/login", {**login, "otp": code}, None)
+    assert status == 200, body
+    assert await served.project.code("GET", "/items/articles", None, body["data"]["access_token"]) == (403, "FORBIDDEN")
+
+
+def one_time_password(now: float) -> str:
+    """The code of an authenticator application at that moment (RFC 6238), by hand."""
+    digest = hmac.digest(base64.b32decode(TFA_SECRET), struct.pack(">q", int(now // 30)), "sha1")
+    start = digest[-1] & 0x0F
+    return f"{(int.from_bytes(digest[start : start + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
+
+
+async def test_user_of_the_app_reads_who_they_are(served: Served) -> None:
+    assert await served.project.code("GET", "/users?fields=email,token", None, EDITOR_TOKEN) == (403, "FORBIDDEN")
+    for path in ("/users/me", "/users"):
+        status, body = await served.project.ask("GET", f"{path}?fields=id,email,role.name,password", None, EDITOR_TOKEN)
+        row = {"id": EDITOR_ID, "email": "editor@example.com", "role": {"name": "Editor"}, "password": "**********"}
+        assert (status, body["data"]) == (200, row if path == "/users/me" else [row])
+    status, body = await served.project.ask("GET", "/roles?fields=id", None, EDITOR_TOKEN)
+    assert (status, body["data"]) == (200, [{"id": EDITOR_ROLE}])
+    change = {"first_name": "x"}
+    assert await served.project.code("PATCH", "/users/me", change, EDITOR_TOKEN) == (403, "FORBIDDEN")
 
 
 async def test_open_session_goes_on(served: Served) -> None:

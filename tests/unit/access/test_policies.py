@@ -132,6 +132,19 @@ def test_policy_for_everybody_makes_nobody_an_administrator() -> None:
         assert (in_force.admin, in_force.app, numbers(in_force)) == (False, False, [1])
 
 
+def test_access_to_the_app_lets_users_read_who_they_are() -> None:
+    bound = [Policy("app", app_access=True)], [Binding("app", user="me")]
+    rules = Policies({}, *bound, [permission(1, "app")]).for_user(User("me"), None, second_factor=False).rule_set.rules
+    own = {place: several[0].filter for place, several in rules.items() if place[0].startswith("directus_")}
+    assert own == {
+        ("directus_users", "read"): {"id": {"_eq": "$CURRENT_USER"}},
+        ("directus_roles", "read"): {"id": {"_in": "$CURRENT_ROLES"}},
+        ("directus_policies", "read"): {"id": {"_in": "$CURRENT_POLICIES"}},
+    }
+    everybodys = Policies({}, bound[0], [Binding("app")], [permission(1, "app")])
+    assert set(everybodys.for_nobody(Public()).rule_set.rules) == {("notes", "read")}
+
+
 def test_nobody_without_an_address_has_no_policy_bound_to_addresses() -> None:
     policies = Policies({}, [Policy("p", addresses=OFFICE)], [Binding("p")], [permission(1, "p")])
     assert numbers(policies.for_nobody(Public(HERE))) == [1]
@@ -230,7 +243,9 @@ IDENTITIES = st.builds(User, st.just("me"), st.sampled_from([None, HERE, "10.98.
 
 
 def everything(in_force: InForce) -> set[tuple[str, str, int]]:
-    return {(*key, each.filter["text"]["_eq"]) for key, rules in in_force.rule_set.rules.items() for each in rules}
+    """Of the permissions; what `app_access` brings is none of them."""
+    rules = {key: rules for key, rules in in_force.rule_set.rules.items() if not key[0].startswith("directus_")}
+    return {(*key, each.filter["text"]["_eq"]) for key, several in rules.items() for each in several}
 
 
 @given(worlds(), bindings(), bindings(), IDENTITIES, st.booleans())
