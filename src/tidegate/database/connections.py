@@ -26,6 +26,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePoo
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from tidegate.database.faults import FAULTS, unreachable
+from tidegate.database.functions import ExactSum
 from tidegate.database.types import LONG_DECIMAL
 from tidegate.errors import TidegateError
 
@@ -159,6 +160,7 @@ class _Sqlite(Connections):
 
         def on_connect(connection: Any, _record: object) -> None:
             connection.create_collation(LONG_DECIMAL, _compare_decimals)
+            connection.create_aggregate("exact_sum", 1, ExactSum)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 

@@ -1,12 +1,14 @@
 """Functions of a column that engines spell differently, with the same meaning on all of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from tidegate.database.capabilities import Capabilities
+from tidegate.database.types import LONG_DECIMAL
 
 DatePart = Literal["year", "month", "week", "day", "weekday", "hour", "minute", "second"]
 """`week` is the ISO 8601 week (1 to 53), `weekday` counts from Sunday (0)."""
@@ -26,9 +28,9 @@ def json_length(column: sa.ColumnElement[Any], capabilities: Capabilities) -> sa
         is_array = sa.func.json_type(text) == "ARRAY"
         length = sa.func.json_length(text, type_=sa.Integer)
     else:
-        document = sa.cast(text, postgresql.JSONB)
-        is_array = sa.func.jsonb_typeof(document) == "array"
-        length = sa.func.jsonb_array_length(document, type_=sa.Integer)
+        document = sa.cast(text, postgresql.JSON)  # JSONB takes no U+0000, which a column of type JSON may hold
+        is_array = sa.func.json_typeof(document) == "array"
+        length = sa.func.json_array_length(document, type_=sa.Integer)
     return sa.case((text.is_(None), sa.null()), (is_array, length), else_=0)
 
 
@@ -47,6 +49,34 @@ def as_double(number: sa.ColumnElement[Any], capabilities: Capabilities) -> sa.C
     if capabilities.dialect == "mysql":  # MySQL casts to it since 8.0.17 only, and SQLAlchemy does not at all
         return number * sa.literal_column("1e0", sa.Double)
     return sa.cast(number, sa.Double)
+
+
+def average(doubles: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The mean of a group. PostgreSQL's own also squares the numbers, which fails for those above 1e154."""
+    return sa.func.sum(doubles, type_=sa.Double).op("/", return_type=sa.Double())(sa.func.count(doubles))
+
+
+def exact_sum(numbers: sa.ColumnElement[Any], capabilities: Capabilities) -> sa.ColumnElement[Any]:
+    """The sum of a group of `bigInteger` or `decimal` values, with all its digits."""
+    if capabilities.dialect == "sqlite":
+        return sa.collate(sa.func.exact_sum(numbers, type_=sa.Text), LONG_DECIMAL)
+    return sa.func.sum(numbers)
+
+
+class ExactSum:
+    """`exact_sum` on SQLite, which adds up integers of 64 bits and floats only."""
+
+    _ANY_DIGITS: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+    def __init__(self) -> None:
+        self._total: Decimal | None = None
+
+    def step(self, number: float | str | None) -> None:
+        if number is not None:
+            self._total = self._ANY_DIGITS.add(self._total or Decimal(), Decimal(number))
+
+    def finalize(self) -> str | None:
+        return None if self._total is None else format(self._total, "f")
 
 
 class _TextOfBytes(sa.types.TypeDecorator[str]):

@@ -20,6 +20,7 @@ from tidegate.database.engine import Database, Transaction
 from tidegate.errors import Conflict, Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Image, Key
 from tidegate.items.feed import Feed, recorded
+from tidegate.items.nested import check_number
 from tidegate.items.payload import Payload
 from tidegate.items.plans import Plans
 from tidegate.items.read import read_meta, read_plan
@@ -76,6 +77,7 @@ class Items:
 
     async def read_keys(self, rights: Rights, collection: str, keys: Sequence[Key], query: Query) -> list[Item]:
         """Those of the items that are there and visible, in the order of `query`."""
+        check_number(keys)
         plan = self._plan(rights, collection, query)
         wanted = self._keys(collection, keys)
         return await read_plan(self._database, plan.with_keys(wanted)) if wanted else []
@@ -282,5 +284,4 @@ class Items:
         return tuple(parsed)
 
     def _check_batch(self, entries: Sequence[object]) -> None:
-        if self._max_batch is not None and len(entries) > self._max_batch:
-            raise InvalidPayload(f"A request may name {self._max_batch} items at most")
+        check_number(entries, self._max_batch)

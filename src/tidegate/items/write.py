@@ -19,7 +19,7 @@ from tidegate.database.engine import Database, Transaction
 from tidegate.database.functions import move_counter
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Image, Key
-from tidegate.items.nested import RelatedSet, related_set
+from tidegate.items.nested import RelatedSet, check_number, related_set
 from tidegate.items.payload import Payload, fill_specials, mask, permitted, validate_fields
 from tidegate.items.plans import Plans
 from tidegate.items.read import read_plan
@@ -79,6 +79,7 @@ class Writer:
         """Change the same fields of all items. Raises Forbidden unless every one is there and may be changed."""
         collection = self._collection(name, depth)
         filled = permitted(collection, self._rights, "update", payload, self._now)
+        keys = _each_once(collection, keys)
         before = await self._lock(collection, "update", keys, tuple(payload))
         key_name = collection.primary_key
         named_key = parse(collection.key_field, filled.pop(key_name, None))
@@ -100,6 +101,7 @@ class Writer:
         collection = self._collection(name, depth)
         if not self._rights.may(name, "delete"):
             raise _not_deletable(name)
+        keys = _each_once(collection, keys)
         before = await self._lock(collection, "delete", keys, ())
         table = self._tables[name]
         key_column = table.c[collection.primary_key]
@@ -356,6 +358,15 @@ def _parse_key(collection: Collection, key: object) -> Any:
         return parse(collection.key_field, key)
     except TidegateError:
         raise Forbidden from None
+
+
+def _each_once(collection: Collection, keys: Sequence[Key]) -> list[Key]:
+    """The keys as they are first spelled, without those that name an item again."""
+    check_number(keys)
+    named: dict[Any, Key] = {}
+    for key in keys:
+        named.setdefault(_parse_key(collection, key), key)
+    return list(named.values())
 
 
 def _not_updatable(collection: str, fields: tuple[str, ...]) -> Forbidden:

@@ -1,5 +1,6 @@
 """From selections to SQL statements, which are built once for each selection and then run with other values."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +11,9 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from tidegate.database.capabilities import Capabilities
-from tidegate.database.functions import as_double
+from tidegate.database.functions import as_double, average, exact_sum
+from tidegate.database.types import LONG_DECIMAL
+from tidegate.errors import TidegateError
 from tidegate.query.condition import Column, Condition, Link, Variable
 from tidegate.query.expressions import Expression, Expressions, Parameter, Tables
 from tidegate.query.plan import ReadPlan
@@ -225,11 +228,16 @@ class _Builder:
     def _measure(self, measure: Measure, value: Expression | None) -> Expression:
         if value is None:
             return sa.type_coerce(sa.func.count(), NumberText())
-        if measure.function in ("avg", "avgDistinct"):
+        name = measure.function.removesuffix("Distinct")
+        if name == "avg":
             value = as_double(value, self._capabilities)
-        found = _AGGREGATES[measure.function](value)
-        if measure.function in ("min", "max"):
+        each = value if name == measure.function else value.distinct()
+        if name in ("min", "max"):
+            found = _AGGREGATES[name](each)
             return sa.type_coerce(found, NumberText() if measure.field is None else value.type)
+        found = exact_sum(each, self._capabilities) if _sums_exactly(measure) else _AGGREGATES[name](each)
+        if name == "sum" and measure.field is not None and measure.field.type is FieldType.FLOAT:
+            found = as_double(found, self._capabilities)  # where MariaDB notices that there is no such number
         return sa.type_coerce(found, NumberText(_sum_scale(measure)))
 
 
@@ -267,7 +275,9 @@ class NumberText(sa.types.TypeDecorator[str]):
             return None
         if self.scale is not None:
             exact = Decimal(repr(value) if isinstance(value, float) else value)
-            return values.decimal_text(round(exact, self.scale), self.scale)
+            return values.decimal_text(values.rounded(exact, self.scale), self.scale)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TidegateError("VALUE_OUT_OF_RANGE")  # SQLite says it in this way
         return str(values.float_number(value) if isinstance(value, float) else value)
 
 
@@ -288,14 +298,19 @@ def _in_order(value: Expression, descending: bool, nullable: bool, capabilities:
 
 _AGGREGATES: Mapping[str, Callable[[Expression], Expression]] = {
     "count": sa.func.count,
-    "countDistinct": lambda value: sa.func.count(value.distinct()),
     "sum": sa.func.sum,
-    "sumDistinct": lambda value: sa.func.sum(value.distinct()),
-    "avg": sa.func.avg,
-    "avgDistinct": lambda value: sa.func.avg(value.distinct()),
+    "avg": average,
     "min": sa.func.min,
     "max": sa.func.max,
 }
+
+
+def _sums_exactly(measure: Measure) -> bool:
+    """Whether neither 64 bits nor a float hold the sum."""
+    field: Field | None = measure.field
+    if field is None or not measure.function.startswith("sum"):
+        return False
+    return field.type is FieldType.BIG_INTEGER or field.database_type == LONG_DECIMAL
 
 
 def _sum_scale(measure: Measure) -> int | None:

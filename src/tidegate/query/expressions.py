@@ -44,7 +44,7 @@ Convert = Callable[[Any], Any]
 
 _ESCAPE = "/"
 _LONGEST_CHAIN = 8
-_SPARE_BINDS = 6_000
+_SPARE_BINDS = 11_000
 """Bound values that a statement keeps for the keys it is run with, and for what is not counted."""
 _FUNCTION_BINDS = 4
 """Values that a function of a date brings along on SQLite."""

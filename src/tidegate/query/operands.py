@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, get_args
 
 from tidegate.database.functions import DatePart
-from tidegate.errors import InvalidQuery
+from tidegate.errors import Forbidden, InvalidQuery
 from tidegate.query.condition import Count, Length, Operand, Part, Remote
 from tidegate.query.sight import Path, Sight, Visibility
 from tidegate.schema import Field, FieldType, RelationKind
@@ -62,6 +62,8 @@ def operand(sight: Sight, visibility: Visibility, reference: Reference, path: Pa
     Raises Forbidden, and `InvalidQuery` for a function that the field does not have.
     """
     field = visibility.field(reference.field, path)
+    if reference.collection is not None:
+        raise Forbidden.field(f"{field.name}:{reference.collection}", field.collection, ".".join(path))
     if reference.function is None:
         return visibility.column(reference.field, path), field
     if field.concealed:
@@ -87,7 +89,7 @@ def ordered_operand(sight: Sight, visibility: Visibility, steps: list[str], path
         return found, field
     via = visibility.field(reference.field, path)
     view = sight.relation(via)
-    if reference.function is not None or view is None or view.kind is not RelationKind.M2O:
+    if reference[1:] != (None, None) or view is None or view.kind is not RelationKind.M2O:
         raise InvalidQuery(f'Items cannot be put in order through field "{via.name}"')
     below = sight.deeper(path, via.name)
     target = sight.of(view.target, below)

@@ -26,6 +26,9 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\
 _TIME = re.compile(r"([T ])?\d\d:\d\d(:\d\d([.,]\d+)?)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?)([0-9a-fA-F]{4}\1){3}[0-9a-fA-F]{12}", re.ASCII)
 
+MAX_JSON_LEVELS = 200
+"""Arrays and objects inside one another in a `json` value: what is stored must be answerable in any envelope."""
+
 _MAX_DIGITS = 1000
 """The longest number taken, in digits before or after the point."""
 _EXACT = Context(prec=2 * _MAX_DIGITS)
@@ -83,22 +86,35 @@ def decimal_text(number: Decimal, scale: int | None) -> str:
     return text[1:] if text.startswith("-") and not number else text
 
 
+def rounded(number: Decimal, scale: int) -> Decimal:
+    """The number with `scale` digits after the point, halves away from zero."""
+    return number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
+
+
 def float_number(number: float) -> int | float:
     """The number as JSON in JavaScript's spelling: an `int` where there is no fraction."""
     return int(number) if number.is_integer() and abs(number) <= _LARGEST_EXACT_FLOAT else number
 
 
-def json_value(value: object) -> Any:
-    """The JSON value with its numbers spelled as in JavaScript. Raises ValueError for NaN and infinity."""
+def json_value(value: object, levels: int = MAX_JSON_LEVELS) -> Any:
+    """The JSON value with its numbers spelled as in JavaScript; an integer beyond 64 bits is a float.
+
+    Raises ValueError for NaN, infinity, and more than `levels` arrays and objects inside one another, OverflowError for
+    an integer that is too large for a float.
+    """
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        value = float(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(value)
         return float_number(value)
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if not levels:
+        raise ValueError("too many levels")
     if isinstance(value, Mapping):
-        return {key: json_value(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_value(part) for part in value]
-    return value
+        return {key: json_value(part, levels - 1) for key, part in value.items()}
+    return [json_value(part, levels - 1) for part in value]
 
 
 def json_text(text: str | bytes) -> Any:
@@ -147,6 +163,8 @@ def _is_unicode(text: str) -> bool:
 
 
 def _whole_number(field: Field, value: object) -> int:
+    if isinstance(value, float) and abs(value) >= 2**63:
+        raise _out_of_range(field)  # a JSON parser has rounded it already
     if (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and _INTEGER.fullmatch(value)):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -193,7 +211,7 @@ def _decimal(field: Field, value: object) -> str:
 def _fit_decimal(field: Field, value: str) -> str:
     if field.numeric_scale is None:
         return value
-    number = Decimal(value).quantize(Decimal(1).scaleb(-field.numeric_scale), ROUND_HALF_UP, _EXACT)
+    number = rounded(Decimal(value), field.numeric_scale)
     if field.numeric_precision is not None and number.adjusted() >= field.numeric_precision - field.numeric_scale:
         raise _out_of_range(field)
     return decimal_text(number, field.numeric_scale)
@@ -245,7 +263,7 @@ def _time(field: Field, value: object) -> str:
 def _json(field: Field, value: object) -> Any:
     try:
         return json_value(value)
-    except (RecursionError, ValueError):
+    except (OverflowError, ValueError):
         raise _invalid(field, "json") from None
 
 
@@ -266,8 +284,10 @@ def _uuid(field: Field, value: object) -> str:
 
 def _binary(field: Field, value: object) -> str:
     """Bytes travel as Base64 (RFC 4648)."""
+    if not isinstance(value, str):
+        raise _invalid(field, "binary")
     try:
-        return base64.b64encode(base64.b64decode(_text(field, value), validate=True)).decode()
+        return base64.b64encode(base64.b64decode(value, validate=True)).decode()
     except (binascii.Error, ValueError):
         raise _invalid(field, "binary") from None
 

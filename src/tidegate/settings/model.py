@@ -165,7 +165,7 @@ class Settings(BaseModel):
     max_relational_depth: Annotated[int, Spelling("a whole number from 2", spelling.integer(2))] = _row(
         10, "How many relations deep a query may go."
     )
-    max_batch_mutation: Limit = _row(None, "How many items one request may write.")
+    max_batch_mutation: Limit = _row(None, "How many items one request may write; never more than 10000.")
     graphql_introspection: Flag = _row(True, "Whether GraphQL tells its schema.")
     graphql_query_token_limit: Count = _row(5000, "How many tokens a GraphQL document may have.")
 
