@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 SYSTEM = "tidegate.access.identity.System"
-MAY_BE_SYSTEM = ("tidegate.access", "tidegate.app", "tidegate.cli", "tidegate.database.bootstrap")
+MAY_BE_SYSTEM = ("tidegate.access", "tidegate.cli.system")
 
 
 def module_name(file: Path) -> str:

@@ -19,6 +19,6 @@ def fail(error: Exception) -> NoReturn:
     sys.exit(FAILURE)
 
 
-def say(text: str = "") -> None:
+def say(text: str) -> None:
     """A line for the person, at once, also where stdout is a pipe."""
     print(text, flush=True)  # noqa: T201 - printing is what this module is for

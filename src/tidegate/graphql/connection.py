@@ -6,7 +6,7 @@ what the client may do, a subscription begins at once, so that no event after th
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import OperationType
@@ -52,7 +52,7 @@ class Operation:
     id: str
     request: Request
     task: asyncio.Task[None] | None = None
-    subscription: Subscription | None = field(default=None)
+    subscription: Subscription | None = None
 
 
 class Connection(Shell):
@@ -136,15 +136,15 @@ class Connection(Shell):
 
     def _begin(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
+        rights = self._known_rights()
         try:
-            if self._known_rights() is None or not self._subscribed(operation, self._known_rights()):
+            if rights is None or not self._subscribed(operation, rights):
                 operation.task = asyncio.get_running_loop().create_task(self._run(operation))
         except TidegateError as error:
             self._fail(operation, error)
 
-    def _subscribed(self, operation: Operation, rights: Rights | None) -> bool:
+    def _subscribed(self, operation: Operation, rights: Rights) -> bool:
         """Begin to listen, if the operation is a subscription. Raises what reading and planning it raise."""
-        assert rights is not None
         heard = self._listening(operation.request, rights)
         if heard is None:
             return False
