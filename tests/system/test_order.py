@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -54,6 +55,32 @@ class Follower:
                     self.heard.setdefault(row["id"], []).append(row["title"])
 
 
+class LateBus:
+    """A way to Redis on which nothing arrives while it is held up."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._target = urlsplit(redis_url)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        redis_reader, redis_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        for source, target, late in ((reader, redis_writer, False), (redis_reader, writer, True)):
+            task = asyncio.create_task(self._forward(source, target, late))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late: bool) -> None:
+        try:
+            while chunk := await reader.read(65_536):
+                if late:
+                    await self.open.wait()
+                writer.write(chunk)
+        finally:
+            writer.close()
+
+
 async def write(server: ServerProcess, keys: Sequence[int], name: str, enough: asyncio.Event) -> None:
     """Write without a pause, and every title once."""
     async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=30) as client:
@@ -66,15 +93,25 @@ async def write(server: ServerProcess, keys: Sequence[int], name: str, enough: a
 
 
 @pytest.fixture
-async def servers(redis_url: str) -> AsyncIterator[tuple[str, list[ServerProcess]]]:
-    """The URL of the database, and two processes on it and on one bus."""
+async def late_bus(redis_url: str) -> AsyncIterator[tuple[LateBus, str]]:
+    """With its URL."""
+    bus = LateBus(redis_url)
+    listening = await asyncio.start_server(bus.accept, "127.0.0.1", 0)
+    async with listening:
+        yield bus, f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def servers(redis_url: str, late_bus: tuple[LateBus, str]) -> AsyncIterator[tuple[str, list[ServerProcess]]]:
+    """The URL of the database, and two processes on it and on one bus, of which the second has the late way to it."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(engines.temporary_database("postgresql"))
         bus = {"REDIS": redis_url, "REDIS_BUS_NAMESPACE": f"tidegate-test-{secrets.token_hex(6)}"}
         variables = {**engines.environment(url), **bus}
         first = await stack.enter_async_context(running_server(variables))
         await seed(first)
-        yield url, [first, await stack.enter_async_context(running_server(variables))]
+        late = {**variables, "REDIS": late_bus[1]}
+        yield url, [first, await stack.enter_async_context(running_server(late))]
 
 
 async def test_rows_that_two_processes_write_are_told_in_the_order_of_the_commits(
@@ -119,6 +156,32 @@ async def test_rows_that_two_processes_write_are_told_in_the_order_of_the_commit
         ]
         assert [follower.inits for follower in followers] == [1] * len(followers)
         assert wrong == [], f"{len(wrong)} of {len(followers) * ROWS} differ from what was committed"
+
+
+async def test_what_the_data_shows_is_not_told_again_however_late_it_arrives(
+    servers: tuple[str, list[ServerProcess]], late_bus: tuple[LateBus, str]
+) -> None:
+    here, there = servers[1]
+    bus, _ = late_bus
+    subscribe = {"type": "subscribe", "collection": "notes", "query": {"fields": ["id", "title"], "limit": -1}}
+    async with (
+        httpx.AsyncClient(base_url=here.url, headers=ADMIN, timeout=30) as client,
+        connect(there.websocket_url + TOKEN, proxy=None) as socket,
+    ):
+        made = (await client.post("/items/notes", json={"title": "one"})).json()["data"]
+        bus.open.clear()
+        assert (await client.patch(f"/items/notes/{made['id']}", json={"title": "two"})).is_success
+        await socket.send(json.dumps(subscribe))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await socket.recv()
+        bus.open.set()
+        async with asyncio.timeout(30):
+            init = json.loads(await socket.recv())
+            assert (init["event"], {"id": made["id"], "title": "two"} in init["data"]) == ("init", True)
+            await client.post("/items/notes", json={"title": "three"})
+            event = json.loads(await socket.recv())
+        assert (event["event"], event["data"][0]["title"]) == ("create", "three")
 
 
 def _said(follower: Follower) -> set[str]:
