@@ -21,6 +21,28 @@ async def test_stranger_reads_no_system_collection(project: Project, path: str) 
     assert await project.code("GET", f"/{path}", None, NO_ROLE) == (403, "FORBIDDEN")
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/users?fields=email,role.name&filter[role][name][_eq]=Member&sort=email&limit=1",
+         [{"email": "member@example.com", "role": {"name": "Member"}}]),
+        ("/users?filter[email][_starts_with]=senior&fields=role.parent.name",
+         [{"role": {"parent": {"name": "Member"}}}]),
+        ("/roles?filter[name][_eq]=Senior&fields=users.email&deep[users][_limit]=1",
+         [{"users": [{"email": "senior@example.com"}]}]),
+        ("/policies?search=administrator&fields=name", [{"name": "Administrator"}]),
+        ("/policies?filter[users][_some][user][email][_eq]=nobody@example.com", []),
+        ("/users?aggregate[count]=id&filter[status][_eq]=suspended", [{"count": {"id": "1"}}]),
+        ("/users?groupBy=status&aggregate[countDistinct]=id&filter[status][_neq]=active",
+         [{"status": "suspended", "countDistinct": {"id": "1"}}]),
+        ("/permissions?alias[who]=policy&fields=who.name&filter[collection][_eq]=notes&limit=1",
+         [{"who": {"name": "Member policy"}}]),
+    ],
+)  # fmt: skip
+async def test_system_collections_take_the_same_query_language(project: Project, path: str, expected: Any) -> None:
+    assert await project.ask("GET", path) == (200, {"data": expected})
+
+
 async def test_administrator_keeps_users(project: Project) -> None:
     body = {"email": "New@example.com", "password": "pw", "role": project.ids["member_role"], "token": "new-token"}
     status, created = await project.ask("POST", "/users", body)
