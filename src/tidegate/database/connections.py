@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -161,6 +162,7 @@ class _Sqlite(Connections):
         def on_connect(connection: Any, _record: object) -> None:
             connection.create_collation(LONG_DECIMAL, _compare_decimals)
             connection.create_aggregate("exact_sum", 1, ExactSum)
+            connection.create_function("lower", 1, _lower, deterministic=True)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
@@ -206,6 +208,11 @@ def _compare_decimals(left: str, right: str) -> int:
     except InvalidOperation:  # not ours; any order will do, as long as it is one
         return (left > right) - (left < right)
     return (first > second) - (first < second)
+
+
+def _lower(text: Any) -> Any:
+    """SQLite's own knows the letters of ASCII only."""
+    return text.lower() if isinstance(text, str) else text
 
 
 async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
@@ -326,7 +333,8 @@ class _Postgresql(_Server):
         self.writer = self._engine(url, WRITERS, connect_args, **options)
         self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", **options)
         sa.event.listen(self.writer, "connect", self._on_session)
-
+        for engine in (self.writer, self.reader):
+            sa.event.listen(engine, "connect", _take_dates_as_they_are)
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
         driver: Any = self._dbapi.driver
         self.faults = (
@@ -373,6 +381,27 @@ class _Postgresql(_Server):
         return rows
 
 
+_POSTGRESQL_EPOCH = date(2000, 1, 1).toordinal()
+
+
+def _take_dates_as_they_are(connection: Any, _record: object) -> None:
+    """asyncpg takes the first and the last day that Python knows for PostgreSQL's `-infinity` and `infinity`."""
+
+    def encode(day: date) -> tuple[int]:
+        return (day.toordinal() - _POSTGRESQL_EPOCH,)
+
+    def decode(days: tuple[int]) -> date:
+        """A day that Python does not know, infinities among them, is the nearest that it knows."""
+        ordinal = days[0] + _POSTGRESQL_EPOCH
+        return date.fromordinal(min(max(ordinal, date.min.toordinal()), date.max.toordinal()))
+
+    connection.run_async(
+        lambda driver: driver.set_type_codec(
+            "date", schema="pg_catalog", encoder=encode, decoder=decode, format="tuple"
+        )
+    )
+
+
 _MYSQL_MODES = (
     "STRICT_ALL_TABLES",
     "NO_ZERO_DATE",
@@ -383,12 +412,18 @@ _MYSQL_MODES = (
 )
 
 
+_SORTED_BYTES = 8_192
+"""By how much of a text MySQL puts rows in order; 1,024 by default. A dozen such texts fit its sort buffer."""
+
+
 class _Mysql(_Server):
     def __init__(self, url: sa.URL) -> None:
         connect_args: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
             "charset": "utf8mb4",
-            "init_command": f"SET time_zone = '+00:00', sql_mode = '{','.join(_MYSQL_MODES)}'",
+            "init_command": (
+                f"SET time_zone = '+00:00', sql_mode = '{','.join(_MYSQL_MODES)}', max_sort_length = {_SORTED_BYTES}"
+            ),
         }
         if url.query.get("ssl") == "true":
             connect_args["ssl"] = ssl.create_default_context()

@@ -100,7 +100,10 @@ def move_counter(key: sa.Column[Any]) -> sa.Select[Any]:
 
 
 def _postgresql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return sa.extract("dow" if part == "weekday" else part, column)
+    found = sa.extract("dow" if part == "weekday" else part, column)
+    if part == "year":  # of `infinity` it is no integer; the other parts are null
+        return sa.case((sa.func.isfinite(column), found))
+    return sa.func.floor(found) if part == "second" else found
 
 
 def _mysql_part(part: DatePart, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

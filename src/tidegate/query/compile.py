@@ -229,9 +229,12 @@ class _Builder:
         if value is None:
             return sa.type_coerce(sa.func.count(), NumberText())
         name = measure.function.removesuffix("Distinct")
-        if name == "avg":
+        if name == "avg" and not _is_exact(measure):
             value = as_double(value, self._capabilities)
         each = value if name == measure.function else value.distinct()
+        if name == "avg" and _is_exact(measure):  # floats would add up to something else on each engine
+            total = as_double(exact_sum(each, self._capabilities), self._capabilities)
+            return sa.type_coerce(total / sa.func.count(each), NumberText())
         if name in ("min", "max"):
             found = _AGGREGATES[name](each)
             return sa.type_coerce(found, NumberText() if measure.field is None else value.type)
@@ -303,6 +306,10 @@ _AGGREGATES: Mapping[str, Callable[[Expression], Expression]] = {
     "min": sa.func.min,
     "max": sa.func.max,
 }
+
+
+def _is_exact(measure: Measure) -> bool:
+    return measure.field is not None and measure.field.type in (FieldType.BIG_INTEGER, FieldType.DECIMAL)
 
 
 def _sums_exactly(measure: Measure) -> bool:

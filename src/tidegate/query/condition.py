@@ -137,6 +137,13 @@ class Comparison:
     """Canonical for the operand; None for `NULL` and `EMPTY`."""
     negated: bool = False
 
+    @property
+    def null_matches(self) -> bool:
+        """Whether it matches an operand without a value. Variables that give no value at all are none of a list."""
+        if self.operator is Operator.IN:
+            return self.negated and self.value == ()
+        return self.operator in (Operator.NULL, Operator.EMPTY) and not self.negated
+
 
 @dataclass(frozen=True, slots=True)
 class Relational:

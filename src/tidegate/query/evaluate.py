@@ -87,7 +87,7 @@ def _on_column(comparison: Comparison, field: Field, guard: Condition | None) ->
     seen = None if guard is None else row_predicate(guard)
     if test is None or (guard is not None and seen is None):
         return None
-    name, null_matches = field.name, comparison.operator in _PRESENCE and not comparison.negated
+    name, null_matches = field.name, comparison.null_matches
 
     def plain(image: Image) -> bool:
         value = image[name]

@@ -1,8 +1,7 @@
 """From conditions and operands to SQLAlchemy expressions with the same meaning on every engine.
 
 Texts are compared and put in order code point by code point, whatever a column's collation; "without regard to case"
-is what the engine's `lower` makes of it (on SQLite, of ASCII letters only). Names come from the tables, never from a
-request; values are always bound.
+is what the engine's `lower` makes of it. Names come from the tables, never from a request; values are always bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -151,13 +150,14 @@ class Expressions:
         return value if guard is None else sa.case((self.condition(guard, row), value))
 
     def _comparison(self, comparison: Comparison, row: sa.FromClause) -> sa.ColumnElement[bool]:
-        """The guard of a column stands beside the test, so that an index on the column is of use."""
-        operand, operator = comparison.operand, comparison.operator
-        if (
-            isinstance(operand, Column)
-            and operand.guard is not None
-            and (comparison.negated or operator not in (Operator.NULL, Operator.EMPTY))
-        ):
+        """The guard of a column stands beside the test, so that an index on the column is of use.
+
+        Not where the test may match null: a list of variables may turn out to be empty.
+        """
+        operand, values = comparison.operand, comparison.value
+        several = isinstance(values, tuple) and any(isinstance(value, Variable) and value.many for value in values)
+        matches_null = comparison.null_matches or (comparison.negated and several)
+        if isinstance(operand, Column) and operand.guard is not None and not matches_null:
             seen = self.condition(operand.guard, row)
             return sa.and_(seen, self._test(comparison, Column(operand.field), row))
         return self._test(comparison, operand, row)
@@ -169,7 +169,8 @@ class Expressions:
             return self._presence(comparison, value, field)
         if comparison.operator in PATTERNS:
             return self._pattern(comparison, _comparable(value, field))
-        return self._compare(comparison, _comparable(value, field), field)
+        comparable = _comparable(value, field)
+        return self._compare(comparison, comparable, field, cast=comparable is not value)
 
     def _presence(self, comparison: Comparison, value: Expression, field: Field | None) -> sa.ColumnElement[bool]:
         missing, empty = value.is_(None), sa.literal("", sa.Text)
@@ -178,10 +179,15 @@ class Expressions:
         exact = by_code_point(_comparable(value, field), self._capabilities)
         return exact != empty if comparison.negated else sa.or_(missing, exact == empty)
 
-    def _compare(self, comparison: Comparison, value: Expression, field: Field | None) -> sa.ColumnElement[bool]:
-        """Where `=` on texts is not exact, it stands beside the exact test, as it can use an index."""
+    def _compare(
+        self, comparison: Comparison, value: Expression, field: Field | None, *, cast: bool
+    ) -> sa.ColumnElement[bool]:
+        """Where `=` on texts is not exact, it stands beside the exact test, as it can use an index.
+
+        That of a text that was `cast` is the connection's, whatever the column's.
+        """
         operator, negated = comparison.operator, comparison.negated
-        inexact = _is_text(field) and not self._capabilities.exact_text_comparison
+        inexact = _is_text(field) and (cast or not self._capabilities.exact_text_comparison)
         exact = value
         type_ = sa.BigInteger() if field is None else value.type
         if inexact or (_is_text(field) and operator in _ORDERING):
@@ -195,7 +201,7 @@ class Expressions:
         found = test(exact, operand)
         if negated:
             return sa.not_(found)
-        return sa.and_(test(value, operand), found) if inexact and operator not in _ORDERING else found
+        return sa.and_(test(value, operand), found) if inexact and not cast and operator not in _ORDERING else found
 
     def _pattern(self, comparison: Comparison, value: Expression) -> sa.ColumnElement[bool]:
         form = _PATTERN_FORMS[comparison.operator]

@@ -1,96 +1,164 @@
-"""Random projects: two related collections with their rows, rules for whoever asks, and questions about them.
+"""Random projects: three related collections with their rows, permissions of whoever asks, and questions.
 
-Everything is plain data. A question names only what its rules show, unless it is a `forbidden` one: then one name in it
-is hidden or does not exist, and every database has to refuse it.
+Everything is plain data. A question names only what its permissions show, unless it is a `forbidden` one: then one name
+in it is hidden or does not exist, and every database has to refuse it.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from random import Random
+from typing import Any, Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-ONE, MANY = "one", "many"
-PARENT, CHILDREN = "parent", "children"
-"""`many.parent` leads to a row of `one`, `one.children` back."""
-
+ONE, MANY, LINKS = "one", "many", "links"
 Filter = dict[str, Any]
 Row = dict[str, Any]
 
-TEXTS = ["", " ", "a", "A", "b", "a ", "aB", "é", "É", "%", "_", "a_b", "/", "\\", "'", '"', "1", "\U0001f600"]
-MOMENTS = ["1969-12-31T23:59:59", "1970-01-01T00:00:00", "2020-02-29T12:30:00", "2021-01-01T00:00:00"]
+
+class Way(NamedTuple):
+    """Where the field of a relation leads."""
+
+    kind: Literal["m2o", "o2m", "a2o"]
+    targets: tuple[str, ...]
+    far: str = "id"
+    """The field that is compared on the other side."""
+    named: str | None = None
+    """Many-to-any: the field beside the key that names the collection."""
+    sort: str | None = None
+
+
+WAYS = {
+    (MANY, "parent"): Way("m2o", (ONE,)),
+    (ONE, "children"): Way("o2m", (MANY,), "parent"),
+    (ONE, "boss"): Way("m2o", (ONE,)),
+    (ONE, "staff"): Way("o2m", (ONE,), "boss"),
+    (LINKS, "one"): Way("m2o", (ONE,)),
+    (ONE, "links"): Way("o2m", (LINKS,), "one", sort="rank"),
+    (LINKS, "many"): Way("m2o", (MANY,)),
+    (MANY, "links"): Way("o2m", (LINKS,), "many"),
+    (LINKS, "item"): Way("a2o", (ONE, MANY), named="kind"),
+    (ONE, "uses"): Way("o2m", (LINKS,), "item", named="kind"),
+    (MANY, "uses"): Way("o2m", (LINKS,), "item", named="kind"),
+}
+"""One-to-many, many-to-many (through `links`), many-to-any, and a collection that is related to itself."""
+
+LONG = "x" * 1_100
+TEXTS = [
+    *("", " ", "a", "A", "b", "a ", "A ", "aB", "Z", "é", "É", "e\u0301", "ß", "ss", "ä", "%", "_", "a_b", "/", "\\"),
+    *("'", '"', "1", "\t", "\uffff", "\U0001f600", "\U0001f600a", "0a0a0a0a-0000-4000-8000-000000000001"),
+]
+NOW = 1_700_000_000.0
+MOMENTS = {
+    "$NOW": "2023-11-14T22:13:20",
+    "$NOW(-1 day)": "2023-11-13T22:13:20",
+    "$NOW(+1 month)": "2023-12-14T22:13:20",
+    "$NOW(-3 years)": "2020-11-14T22:13:20",
+}
+_TIMES = ["1970-01-02T00:00:00", "2020-02-29T12:30:00", "2020-12-31T23:59:59", "2021-01-03T00:00:00", *MOMENTS.values()]
+_UUIDS = [f"0a0a0a0a-0000-4000-8000-00000000000{digit}" for digit in "1239"]
 POOLS: dict[str, list[Any]] = {
     "string": TEXTS,
-    "text": TEXTS,
-    "integer": [-3, 0, 1, 2, 10, 2147483647],
-    "bigInteger": ["-9223372036854775808", "-1", "0", "9", "10", "9007199254740992", "9007199254740993"],
-    "float": [-2.25, 0, 0.1, 1.5, 2, 10000000000],
-    "decimal": ["-1.00", "0.00", "0.10", "0.20", "0.30", "9.00", "10.00"],
+    "text": [*TEXTS, LONG + "a", LONG + "b"],
+    "integer": [-3, 0, 1, 2, 10, 2147483647, -2147483648],
+    "bigInteger": [
+        *("-9223372036854775808", "-1", "0", "2", "9", "10", "9007199254740992", "9007199254740993"),
+        "9223372036854775807",
+    ],
+    "float": [-2.25, 0, 0.125, 1.5, 2, 10000000000, 2.0**1000],
+    "decimal": ["-1.00", "0.00", "0.10", "0.20", "0.30", "2.00", "9.00", "10.00", "99999999.99"],
     "boolean": [True, False],
-    "date": ["1969-12-31", "2020-02-29", "2020-12-31", "2021-01-03"],
-    "time": ["00:00:00", "04:05:06", "12:30:00", "23:59:59"],
-    "dateTime": MOMENTS,
-    "timestamp": ["1970-01-02T00:00:00.000Z", *(f"{moment}.000Z" for moment in MOMENTS[2:])],
-    "json": [{"a": [1, None]}, [1, 2], [], "text", 5, True],
-    "csv": [[], ["x"], ["x", "y"], ["a b", "A"]],
-    "uuid": ["0a0a0a0a-0000-4000-8000-000000000001", "0a0a0a0a-0000-4000-8000-000000000002"],
+    "date": ["0001-01-01", "1969-12-31", "2020-02-29", "2020-12-31", "2021-01-03", "2023-11-14", "9999-12-31"],
+    "time": ["00:00:00", "04:05:06", "12:30:00", "22:13:20", "23:59:59"],
+    "dateTime": ["1000-01-01T00:00:00", "1969-12-31T23:59:59", *_TIMES, "9999-12-31T23:59:59"],
+    "timestamp": [*(f"{moment}.000Z" for moment in _TIMES), "2020-12-31T23:59:59.999Z", "2021-01-03T00:00:00.001Z"],
+    "json": [{"a": [1, None]}, [1, 2], [], "text", 5, True, [[1, 2, 3]]],
+    "csv": [[], ["x"], ["x", "y"], ["a b", "A"], ["X"]],
+    "uuid": _UUIDS[:2],
+    "hash": ["$argon2id$v=19$a", "", "b"],
+    "binary": ["", "AAEC", "/w=="],
+    "concealed": ["secret", ""],
 }
 """API values that are next to one another in some order, or alike in some collation.
 
-A `timestamp` of MySQL lies between 1970 and 2038; others refuse no year.
+A `timestamp` of MySQL lies between 1970 and 2038; others refuse no year. Sums of the floats are the same in whatever
+order they are added.
 """
 KEYS: dict[str, list[Any]] = {
     "integer": [1, 2, 3, 10],
     "bigInteger": ["1", "2", "9007199254740993", "10"],
     "string": ["a", "A", "b c", "é"],
-    "uuid": [f"0a0a0a0a-0000-4000-8000-00000000000{digit}" for digit in "1239"],
+    "uuid": _UUIDS,
 }
-_PRESENCE = ["_null", "_nnull", "_empty", "_nempty"]
-_SAME = ["_eq", "_neq"]
-_LISTS = ["_in", "_nin"]
-_ORDER = ["_lt", "_lte", "_gt", "_gte"]
-_BETWEEN = ["_between", "_nbetween"]
-_EXACT_PATTERNS = ["_contains", "_ncontains", "_starts_with", "_nstarts_with", "_ends_with", "_nends_with"]
-_CASELESS_PATTERNS = ["_icontains", "_nicontains", "_istarts_with", "_nistarts_with", "_iends_with", "_niends_with"]
+VARIABLES: dict[str, Any] = {
+    "$CURRENT_USER": _UUIDS[0],
+    "$CURRENT_ROLE": None,
+    "$CURRENT_ROLES": [_UUIDS[1], _UUIDS[0]],
+    "$CURRENT_POLICIES": [],
+    "$CURRENT_USER.number": 2,
+    "$CURRENT_USER.text": "a ",
+}
+"""Of everybody who asks. They have no role, but a list of roles, so that both are covered."""
+ADDRESS = "10.0.0.5"
+ADDRESSES: list[tuple[list[str] | None, bool]] = [
+    (None, True),
+    (["10.0.0.0/8"], True),
+    (["192.168.0.1", "10.0.0.1-10.0.0.9"], True),
+    (["::ffff:10.0.0.5"], True),
+    (["10.0.0.1-10.0.0.4"], False),
+    (["nonsense", "11.0.0.0/8"], False),
+]
+"""`ip_access`, and whether it holds `ADDRESS`."""
+BOUND_TO = ("user", "role", "parent role", "everybody")
 _DAY_PARTS = ["year", "month", "week", "day", "weekday"]
 _CLOCK_PARTS = ["hour", "minute", "second"]
 PARTS = {
     "date": _DAY_PARTS,
     "time": _CLOCK_PARTS,
     **dict.fromkeys(("dateTime", "timestamp"), _DAY_PARTS + _CLOCK_PARTS),
+    "json": ["count"],
 }
 NUMBERS = ("integer", "bigInteger", "float", "decimal")
-SUMMABLE = ("integer", "decimal")
-"""Numbers whose sums are the same in whatever order they are added."""
-DISTINCT = (*NUMBERS, "string", "text", "date", "time", "dateTime", "timestamp", "boolean", "uuid")
+PLAIN_TEXTS = ("string", "text")
+TIMES = ("date", "time", "dateTime", "timestamp")
+DISTINCT = (*NUMBERS, *PLAIN_TEXTS, *TIMES, "boolean", "uuid")
+MEASURES: dict[str, tuple[str, ...]] = {
+    "count": tuple(POOLS),
+    "countDistinct": DISTINCT,
+    **dict.fromkeys(("sum", "sumDistinct", "avg", "avgDistinct"), NUMBERS),
+    **dict.fromkeys(("min", "max"), (*NUMBERS, *PLAIN_TEXTS, *TIMES)),
+}
+_PRESENCE = ("_null", "_nnull", "_empty", "_nempty")
+_ONLY_PRESENCE = ("json", "hash", "binary", "concealed")
+_PATTERNS = ["_contains", "_ncontains", "_starts_with", "_nstarts_with", "_ends_with", "_nends_with"]
+_CASELESS = ["_icontains", "_nicontains", "_istarts_with", "_nistarts_with", "_iends_with", "_niends_with"]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The fields of one collection, by name, with their types; relations aside."""
+    """The columns of one collection with their types."""
 
-    key_type: str
-    fields: dict[str, str]
-
-    @property
-    def columns(self) -> dict[str, str]:
-        return {"id": self.key_type, **self.fields}
+    columns: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Rule:
-    """The rows and fields that one permission shows."""
+class Permission:
+    """The rows and fields that one policy shows, whom it is bound to and at which addresses it is in force."""
 
+    collection: str
     filter: Filter
     fields: list[str]
+    bound_to: str
+    addresses: list[str] | None
+    in_force: bool
 
 
 @dataclass(frozen=True)
 class Question:
-    """A query as somebody: `rules` by collection, None for an administrator."""
+    """A query as somebody: with these permissions, or as an administrator where there are none."""
 
     collection: str
     query: dict[str, Any]
-    rules: dict[str, list[Rule]] | None
+    permissions: list[Permission] | None
     forbidden: bool = False
 
 
@@ -105,217 +173,328 @@ class World:
 
 def names_of(shapes: dict[str, Shape], collection: str) -> list[str]:
     """Every field, relations included."""
-    return [*shapes[collection].columns, PARENT if collection == MANY else CHILDREN]
+    lists = [name for (owner, name), way in WAYS.items() if owner == collection and way.kind == "o2m"]
+    return [*shapes[collection].columns, *lists]
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What can be named in a question: the fields of each collection, or nothing of it."""
-
-    shapes: dict[str, Shape]
-    names: dict[str, list[str]]
-
-    def columns(self, collection: str) -> list[tuple[str, str]]:
-        columns = self.shapes[collection].columns
-        return [(name, columns[name]) for name in self.names[collection] if name in columns]
-
-    def leads_on(self, collection: str) -> str | None:
-        """The other collection, where its relation can be followed and there is something to see."""
-        via, other = (PARENT, ONE) if collection == MANY else (CHILDREN, MANY)
-        return other if via in self.names[collection] and self.names[other] else None
-
-    def __call__(self, collection: str, kinds: tuple[str, ...]) -> list[str]:
-        return [name for name, kind in self.columns(collection) if kind in kinds]
+def worlds() -> st.SearchStrategy[World]:
+    return st.randoms(use_true_random=False).map(lambda random: _Maker(random).world())
 
 
-def _value_of(kind: str) -> st.SearchStrategy[Any]:
-    values = st.sampled_from(POOLS[kind])
-    return values.map(",".join) if kind == "csv" else values
+class _Maker:
+    """Makes a world out of chance."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._choice = random.choice
+        self._shapes: dict[str, Shape] = {}
+        self._seen: dict[str, list[str]] = {}
+        """What can be named at the moment: fields by collection."""
+        self._to_one = False
+        """Whether it is a filter on the row that a relation to one leads to. Where there is none, a list of variables
+        counts as not empty, whatever it is."""
+
+    def world(self) -> World:
+        key = self._choice(list(KEYS))
+        self._shapes = {
+            ONE: Shape({"id": key, **self._fields("o", 5), "boss": key}),
+            MANY: Shape({"id": "integer", **self._fields("m", 5), "parent": key}),
+            LINKS: Shape(
+                {"id": "integer", **self._fields("l", 1), "one": key, "many": "integer"}
+                | {"item": "string", "kind": "string", "rank": "integer"}
+            ),
+        }
+        rows = self._rows()
+        return World(self._shapes, rows, [self._question() for _ in range(self._random.randint(10, 16))])
+
+    def _chance(self, percent: int) -> bool:
+        return self._random.randrange(100) >= 100 - percent
+
+    def _some(self, among: list[Any], least: int, most: int) -> list[Any]:
+        return self._random.sample(among, min(len(among), self._random.randint(least, most)))
+
+    def _fields(self, letter: str, most: int) -> dict[str, str]:
+        kinds = [self._choice(list(POOLS)) for _ in range(self._random.randint(1, most))]
+        return {f"{letter}{at}": kind for at, kind in enumerate(kinds)}
+
+    def _rows(self) -> dict[str, list[Row]]:
+        rows: dict[str, list[Row]] = {ONE: [], MANY: [], LINKS: []}
+        keys = self._some(KEYS[self._shapes[ONE].columns["id"]], 0, 4)
+        for key in keys:
+            boss = self._choice([None, *(row["id"] for row in rows[ONE]), key])
+            rows[ONE].append({**self._values(ONE), "id": key, "boss": boss})
+        numbers = list(range(1, self._random.randint(0, 7) + 1))
+        for number in numbers:
+            rows[MANY].append({**self._values(MANY), "id": number, "parent": self._choice([None, *keys])})
+        for number in range(1, self._random.randint(0, 6) + 1):
+            kind = self._choice([ONE, MANY, None])
+            item = self._choice(["404", "no number", None, *map(str, keys), *map(str, numbers)])
+            link = {"one": self._choice([None, *keys]), "many": self._choice([None, *numbers])}
+            link |= {"item": item, "kind": kind, "rank": self._choice([None, 1, 2])}
+            rows[LINKS].append({**self._values(LINKS), "id": number, **link})
+        return rows
+
+    def _values(self, collection: str) -> Row:
+        columns = self._shapes[collection].columns.items()
+        return {name: None if self._chance(20) else self._choice(POOLS[kind]) for name, kind in columns}
+
+    # What can be named.
+
+    def _columns(self, collection: str, kinds: tuple[str, ...] = tuple(POOLS)) -> list[str]:
+        columns = self._shapes[collection].columns
+        return [name for name in self._seen[collection] if columns.get(name) in kinds]
+
+    def _functions(self, collection: str) -> list[str]:
+        columns = self._shapes[collection].columns
+        found = [f"{part}({name})" for name in self._columns(collection) for part in PARTS.get(columns[name], [])]
+        return found + [
+            f"count({name})" for name, way in self._ways(collection) if way.kind == "o2m" and self._seen[way.targets[0]]
+        ]
+
+    def _ways(self, collection: str) -> list[tuple[str, Way]]:
+        return [(name, WAYS[collection, name]) for name in self._seen[collection] if (collection, name) in WAYS]
+
+    def _orders(self, collection: str, hops: int = 2) -> list[str]:
+        orders = [*self._columns(collection, tuple(kind for kind in POOLS if kind not in _ONLY_PRESENCE))]
+        orders += self._functions(collection)
+        for name, way in self._ways(collection):
+            if way.kind == "m2o" and hops and self._seen[way.targets[0]]:
+                orders += [_prefixed(name, each) for each in self._orders(way.targets[0], hops - 1)]
+        return orders
+
+    # Filters.
+
+    def filter(self, collection: str, depth: int) -> Filter:
+        shape = self._random.randrange(10)
+        if shape == 0:
+            return {}
+        if shape <= 2:
+            key = self._choice(["_and", "_or"])
+            return {key: [self.filter(collection, depth) for _ in range(self._random.randint(0, 3))]}
+        if shape == 3:
+            return self._leaf(collection, depth) | self._leaf(collection, depth)
+        return self._leaf(collection, depth)
+
+    def _leaf(self, collection: str, depth: int) -> Filter:
+        columns = self._columns(collection)
+        kinds = self._shapes[collection].columns
+        ways = [(name, way) for name, way in self._ways(collection) if self._leads_on(way)]
+        if ways and depth and self._chance(45):
+            return self._through(*self._choice(ways), depth)
+        functions = self._functions(collection)
+        if functions and self._chance(25):
+            return {self._choice(functions): self._number_check()}
+        if not columns:
+            return {}
+        name = self._choice(columns)
+        return {name: self.check(kinds[name])}
+
+    def _leads_on(self, way: Way) -> bool:
+        return all(self._columns(target) for target in way.targets)
+
+    def _through(self, name: str, way: Way, depth: int) -> Filter:
+        target = self._choice(way.targets)
+        outside, self._to_one = self._to_one, self._to_one or way.kind != "o2m"
+        inner = self.filter(target, depth - 1) or self._leaf(target, 0)
+        self._to_one = outside
+        if way.kind != "o2m":
+            return {f"{name}:{target}" if way.kind == "a2o" else name: inner}
+        quantifier = self._choice(["_some", "_none", None])
+        return {name: inner if quantifier is None else {quantifier: inner}}
+
+    def _number_check(self) -> Filter:
+        number = self._choice([0, 1, 2, 3, 12, 31, 53, 1969, 2020, 2021, "$CURRENT_USER.number"])
+        return self._choice(
+            [{self._choice(["_eq", "_neq", "_lt", "_lte", "_gt", "_gte"]): number}, {"_in": [number, 11]}]
+        )
+
+    def _operand(self, kind: str) -> Any:
+        """A value of the type, in some places a variable that stands for one, or null."""
+        if self._chance(3):
+            return None
+        if self._chance(20):
+            if kind in NUMBERS:
+                return "$CURRENT_USER.number"
+            if kind in TIMES:
+                return self._choice(list(MOMENTS))
+            if kind in PLAIN_TEXTS:
+                return self._choice(["$CURRENT_USER", "$CURRENT_USER.text", "$CURRENT_ROLE"])
+            if kind == "uuid":
+                return self._choice(["$CURRENT_USER", "$CURRENT_ROLE"])
+        value = self._choice(POOLS[kind])
+        return ",".join(value) if kind == "csv" else value
+
+    def _value(self, kind: str) -> Any:
+        value = self._choice(POOLS[kind])
+        return ",".join(value) if kind == "csv" else value
+
+    def check(self, kind: str) -> Filter:
+        """One operator with its operand, for a field of that type; sometimes two."""
+        if kind in _ONLY_PRESENCE or self._chance(15):
+            return {self._choice(_PRESENCE): self._chance(50)}
+        kinds = ["same", "list"] + ([] if kind == "boolean" else ["order", "between"])
+        match self._choice([*kinds, "pattern"] if kind in (*PLAIN_TEXTS, "csv") else kinds):
+            case "same":
+                return {self._choice(["_eq", "_neq"]): self._operand(kind)}
+            case "list":
+                values: Any = [self._operand(kind) for _ in range(self._random.randint(0, 3))]
+                if kind in ("uuid", "string") and self._chance(30):
+                    several = (
+                        "$CURRENT_ROLES" if self._to_one else self._choice(["$CURRENT_ROLES", "$CURRENT_POLICIES"])
+                    )
+                    values = self._choice([several, [*values, several]])
+                return {self._choice(["_in", "_nin"]): values}
+            case "order":
+                low, high = self._choice(["_lt", "_lte"]), self._choice(["_gt", "_gte"])
+                one = {self._choice([low, high]): self._operand(kind)}
+                return one if self._chance(70) else {low: self._value(kind), high: self._value(kind)}
+            case "between":
+                return {self._choice(["_between", "_nbetween"]): [self._value(kind), self._value(kind)]}
+            case _:
+                return {self._choice(_PATTERNS + _CASELESS): self._operand("string")}
+
+    # Queries.
+
+    def _sorted(self, orders: list[str], most: int) -> list[str]:
+        return [self._choice(["", "-"]) + each for each in self._some(orders, 0, most)]
+
+    def _pages(self) -> dict[str, int]:
+        match self._random.randrange(4):
+            case 0:
+                return {"limit": self._random.randint(-1, 4), "offset": self._random.randint(0, 3)}
+            case 1:
+                return {"limit": self._choice([-1, 1, 2]), "page": self._random.randint(1, 3), "offset": 1}
+            case 2:
+                return {"limit": self._random.randint(-1, 3)}
+        return {}
+
+    def read(self, collection: str, depth: int = 2) -> dict[str, Any]:
+        """A query for items; the part of `deep` that belongs to a relation is such a query too."""
+        query: dict[str, Any] = {"fields": [], "deep": {}, "alias": {}, "filter": self.filter(collection, depth)}
+        fields: list[str] = query["fields"]
+        fields += self._some([*self._columns(collection), *self._functions(collection)], 0, 4)
+        for name, way in self._some(self._ways(collection), 0, 2):
+            key = name
+            if way.kind != "a2o" and self._chance(25):
+                key = f"alias_{name}"
+                query["alias"][key] = name
+            self._follow(query, key, way, depth)
+        if self._chance(25) or not fields:
+            fields.append("*")
+        if plain := self._some([*self._columns(collection), *self._functions(collection)], 0, 1):
+            query["alias"]["other"] = plain[0]
+            fields += ["other"] if self._chance(60) else []
+        orders = self._orders(collection)
+        if query["alias"].get("other") in orders:
+            orders.append("other")
+        query |= {"sort": self._sorted(orders, 3), **self._pages()}
+        if self._chance(12):
+            query["search"] = self._choice(["a", "B", "1", "0.10", "%", "10", "zz", "2", "É", "e\u0301", _UUIDS[0]])
+        return query
+
+    def _follow(self, query: dict[str, Any], key: str, way: Way, depth: int) -> None:
+        """Ask for what is related, with all that can be said of it under `deep`."""
+        fields: list[str] = query["fields"]
+        target = self._choice(way.targets)
+        if not depth or not self._seen[target] or self._chance(25):
+            fields.append(key)
+            if way.kind == "o2m" and "id" in self._seen[target] and self._chance(40):
+                below = self.read(target, 0)
+                query["deep"][key] = {f"_{name}": below[name] for name in ("filter", "sort", "alias")}
+            return
+        if way.kind != "a2o" and self._chance(20):
+            fields.append(f"{key}.*")
+            return
+        key = f"{key}:{target}" if way.kind == "a2o" else key
+        below = self.read(target, depth - 1)
+        fields += [f"{key}.{each}" for each in below.pop("fields")]
+        deep = below.pop("deep")
+        kept = below if way.kind == "o2m" else {"filter": below["filter"], "alias": below["alias"]}
+        query["deep"][key] = {f"_{name}": part for name, part in kept.items()} | deep
+
+    def aggregate(self, collection: str) -> dict[str, Any]:
+        """A query for numbers about groups of items."""
+        functions = self._functions(collection)
+        chosen: dict[str, list[str]] = {}
+        for measure in self._some(list(MEASURES), 0, 4):
+            if names := self._columns(collection, MEASURES[measure]):
+                chosen[measure] = self._some(names, 1, 2)
+        chosen |= self._choice([{"count": ["*"]}, {"countAll": ["*"]}, {}] if chosen else [{"count": ["*"]}])
+        query: dict[str, Any] = {"aggregate": chosen, "filter": self.filter(collection, 2)}
+        groups = [*self._columns(collection, DISTINCT), *functions]
+        if groups and self._chance(60):
+            query["groupBy"] = self._some(groups, 1, 2)
+            if self._chance(25):
+                query["alias"] = {"other": query["groupBy"][0]}
+                query["groupBy"][0] = "other"
+            measured = [f"{measure}.{name}" for measure, names in chosen.items() for name in names if name != "*"]
+            whole = [measure for measure, names in chosen.items() if names == ["*"]]
+            query |= {"sort": self._sorted([*query["groupBy"], *measured, *whole], 2), **self._pages()}
+        if self._chance(10):
+            query["search"] = self._choice(["a", "1", "10"])
+        return query
+
+    # Questions.
+
+    def _permission(self, collection: str, in_force: bool) -> Permission:
+        """Its filter may use everything, seen or not."""
+        self._seen = {name: names_of(self._shapes, name) for name in self._shapes}
+        fields = self._some(self._seen[collection], 1, 8) if self._chance(70) else ["*"]
+        addresses = self._choice([entry for entry, holds in ADDRESSES if holds is in_force])
+        filter_ = self.filter(collection, self._random.randint(0, 2))
+        return Permission(collection, filter_, fields, self._choice(BOUND_TO), addresses, in_force)
+
+    def _question(self) -> Question:
+        collection = self._choice([ONE, MANY, LINKS])
+        permissions = None
+        if self._chance(80):
+            permissions = [self._permission(collection, True) for _ in range(self._random.randint(1, 3))]
+            for other in self._shapes:
+                if other != collection and self._chance(75):
+                    permissions += [self._permission(other, True) for _ in range(self._random.randint(1, 2))]
+                if self._chance(25):
+                    permissions.append(self._permission(other, False))
+        self._seen = {name: visible_names(self._shapes, name, permissions) for name in self._shapes}
+        query = self.read(collection) if self._chance(65) else self.aggregate(collection)
+        if permissions is not None and self._chance(12):
+            hidden = [name for name in names_of(self._shapes, collection) if name not in self._seen[collection]]
+            return Question(collection, self._spoiled(query, self._choice([*hidden, "unheard_of"])), permissions, True)
+        return Question(collection, query, permissions)
+
+    def _spoiled(self, query: dict[str, Any], name: str) -> dict[str, Any]:
+        """The query with a name in it that must not be used."""
+        items = {part: query[part] for part in query if part not in ("aggregate", "groupBy", "alias", "sort")}
+        match self._random.randrange(8):
+            case 0:
+                return {**query, "filter": {"_and": [query["filter"], {name: {"_nnull": True}}]}}
+            case 1:
+                return {**items, "sort": [name]}
+            case 2:
+                return {**query, "aggregate": {"count": [name]}, "groupBy": [], "sort": []}
+            case 3:
+                return {**query, "aggregate": {"count": ["*"]}, "groupBy": [name], "sort": []}
+            case 4:
+                return {**items, "alias": {"another": name}, "fields": ["another"]}
+            case 5:
+                return {**items, "fields": [f"count({name})"]}
+            case 6:
+                return {**items, "fields": ["*", f"{name}.id"]}
+            case _:
+                return {**items, "fields": [name]}
 
 
-def checks(kind: str) -> st.SearchStrategy[Filter]:
-    """One operator with its operand, for a field of that type."""
-    presence = st.tuples(st.sampled_from(_PRESENCE), st.booleans())
-    if kind == "json":
-        return presence.map(lambda pair: dict([pair]))
-    value = _value_of(kind)
-    kinds = [
-        st.tuples(st.sampled_from(_SAME), value),
-        st.tuples(st.sampled_from(_LISTS), st.lists(value, max_size=3)),
-        presence,
-    ]
-    if kind != "boolean":
-        kinds.append(st.tuples(st.sampled_from(_ORDER), value))
-        kinds.append(st.tuples(st.sampled_from(_BETWEEN), st.lists(value, min_size=2, max_size=2)))
-    if kind in ("string", "text", "csv"):
-        kinds.append(st.tuples(st.sampled_from(_EXACT_PATTERNS), value))
-        plain = [text for text in TEXTS if text.isascii()]
-        kinds.append(st.tuples(st.sampled_from(_CASELESS_PATTERNS), st.sampled_from(plain)))
-    return st.one_of(kinds).map(lambda pair: dict([pair]))
+def visible_names(shapes: dict[str, Shape], collection: str, permissions: list[Permission] | None) -> list[str]:
+    """The fields that some permission in force shows."""
+    names = names_of(shapes, collection)
+    if permissions is None:
+        return names
+    given = [each for each in permissions if each.collection == collection and each.in_force]
+    return [name for name in names if any({"*", name} & {*each.fields} for each in given)]
 
 
-def _whole_number_checks() -> st.SearchStrategy[Filter]:
-    number = st.integers(0, 3) | st.sampled_from([12, 31, 53, 1969, 2020, 2021])
-    return st.tuples(st.sampled_from(_SAME + _ORDER), number).map(lambda pair: dict([pair]))
-
-
-def _leaf(seen: Seen, collection: str, depth: int) -> st.SearchStrategy[Filter]:
-    kinds: list[st.SearchStrategy[Filter]] = []
-    for name, kind in seen.columns(collection):
-        kinds.append(st.tuples(st.just(name), checks(kind)).map(lambda pair: dict([pair])))
-        functions = [f"{part}({name})" for part in PARTS.get(kind, [])] + ([f"count({name})"] if kind == "json" else [])
-        if functions:
-            kinds.append(st.tuples(st.sampled_from(functions), _whole_number_checks()).map(lambda pair: dict([pair])))
-    if collection == MANY and PARENT in seen.names[MANY]:
-        kinds.append(checks(seen.shapes[ONE].key_type).map(lambda check: {PARENT: check}))
-    other = seen.leads_on(collection)
-    if other is not None and depth and seen.columns(other):
-        inner = filters(seen, other, depth - 1).filter(bool)
-        if collection == MANY:
-            kinds.append(inner.map(lambda found: {PARENT: found}))
-        else:
-            quantified = st.tuples(st.sampled_from(["_some", "_none"]), inner).map(lambda pair: dict([pair]))
-            kinds.append((inner | quantified).map(lambda found: {CHILDREN: found}))
-            kinds.append(_whole_number_checks().map(lambda check: {f"count({CHILDREN})": check}))
-    return st.one_of(kinds) if kinds else st.just({})
-
-
-def filters(seen: Seen, collection: str, depth: int = 1) -> st.SearchStrategy[Filter]:
-    leaf = _leaf(seen, collection, depth)
-    several = st.tuples(st.sampled_from(["_and", "_or"]), st.lists(leaf, min_size=1, max_size=3))
-    return leaf | several.map(lambda pair: dict([pair])) | st.just({})
-
-
-def rules(shapes: dict[str, Shape], collection: str) -> st.SearchStrategy[list[Rule]]:
-    """One to three rules. Their filters may use everything, seen or not."""
-    everything = Seen(shapes, {name: names_of(shapes, name) for name in shapes})
-    fields = st.lists(st.sampled_from(names_of(shapes, collection)), min_size=1, max_size=6, unique=True)
-    rule = st.builds(Rule, filters(everything, collection), fields | st.just(["*"]))
-    return st.lists(rule, min_size=1, max_size=3)
-
-
-def _named(shapes: dict[str, Shape], collection: str, given: list[Rule]) -> list[str]:
-    return [name for name in names_of(shapes, collection) if any({"*", name} & {*rule.fields} for rule in given)]
-
-
-def _orders(seen: Seen, collection: str) -> list[str]:
-    """What rows can be put in order by."""
-    orders = [name for name, kind in seen.columns(collection) if kind != "json"]
-    orders += [f"{part}({name})" for name, kind in seen.columns(collection) for part in PARTS.get(kind, [])[:2]]
-    if collection == MANY and seen.leads_on(MANY):
-        orders += [f"{PARENT}.{name}" for name, kind in seen.columns(ONE) if kind != "json"]
-    return orders
-
-
-@st.composite
-def _reads(draw: st.DrawFn, seen: Seen, collection: str) -> dict[str, Any]:
-    """A query for items."""
-    names = [name for name, _ in seen.columns(collection)]
-    names += [f"{part}({name})" for name, kind in seen.columns(collection) for part in PARTS.get(kind, [])]
-    other, via = seen.leads_on(collection), PARENT if collection == MANY else CHILDREN
-    if via in seen.names[collection]:
-        names.append(via)
-    if other is not None:
-        names += [f"{via}.{name}" for name, _ in seen.columns(other)]
-    query: dict[str, Any] = {"fields": draw(st.lists(st.sampled_from([*names, "*"]), min_size=1, max_size=6))}
-    if via in query["fields"]:  # the key alone, unless something below it is asked for too
-        query["fields"] = [name for name in query["fields"] if not name.startswith(f"{via}.")]
-    query["filter"] = draw(filters(seen, collection))
-    if orders := _orders(seen, collection):
-        signed = st.tuples(st.sampled_from(["", "-"]), st.sampled_from(orders)).map("".join)
-        query["sort"] = draw(st.lists(signed, max_size=3))
-    if draw(st.booleans()):
-        query |= {"limit": draw(st.integers(-1, 4)), "offset": draw(st.integers(0, 3))}
-    if draw(st.integers(0, 4)) == 0:
-        query["search"] = draw(st.sampled_from(["a", "B", "1", "0.10", "%", "10", "zz"]))
-    if other == MANY and any(name.startswith(f"{CHILDREN}.") for name in query["fields"]):
-        deep: dict[str, Any] = {"_filter": draw(filters(seen, MANY, 0)), "_limit": draw(st.integers(-1, 2))}
-        if orders := _orders(seen, MANY):
-            deep["_sort"] = [draw(st.sampled_from(orders))]
-        query["deep"] = {CHILDREN: deep}
-    return query
-
-
-@st.composite
-def _aggregations(draw: st.DrawFn, seen: Seen, collection: str) -> dict[str, Any]:
-    """A query for numbers about groups of items."""
-    applies = {
-        "count": seen(collection, tuple(POOLS)),
-        "countDistinct": seen(collection, DISTINCT),
-        "sum": seen(collection, SUMMABLE),
-        "sumDistinct": seen(collection, SUMMABLE),
-        "avg": seen(collection, ("integer",)),
-        "min": [name for name in seen(collection, DISTINCT) if name not in seen(collection, ("boolean", "uuid"))],
-        "max": [name for name in seen(collection, DISTINCT) if name not in seen(collection, ("boolean", "uuid"))],
-    }
-    functions = [function for function, names in applies.items() if names]
-    chosen = draw(st.lists(st.sampled_from(functions), max_size=3, unique=True)) if functions else []
-    aggregate: dict[str, Any] = {name: [draw(st.sampled_from(applies[name]))] for name in chosen}
-    query: dict[str, Any] = {"aggregate": {"count": ["*"]} | aggregate, "filter": draw(filters(seen, collection))}
-    groups = seen(collection, DISTINCT)
-    groups += [f"{part}({name})" for name, kind in seen.columns(collection) for part in PARTS.get(kind, [])[:2]]
-    if draw(st.booleans()) and groups:
-        query["groupBy"] = draw(st.lists(st.sampled_from(groups), min_size=1, max_size=2, unique=True))
-    return query
-
-
-def _spoiled(query: dict[str, Any], place: str, name: str) -> dict[str, Any]:
-    """The query with a name in it that must not be used."""
-    items = {**query, "aggregate": {}, "groupBy": []}
-    match place:
-        case "filter":
-            return {**query, "filter": {"_and": [query["filter"], {name: {"_nnull": True}}]}}
-        case "sort":
-            return {**items, "sort": [name]}
-        case "aggregate":
-            return {**query, "aggregate": {"count": [name]}, "groupBy": []}
-        case "groupBy":
-            return {**query, "aggregate": {"count": ["*"]}, "groupBy": [name]}
-        case "alias":
-            return {**items, "alias": {"other": name}, "fields": ["other"]}
-        case _:
-            return {**items, "fields": [name]}
-
-
-@st.composite
-def questions(draw: st.DrawFn, shapes: dict[str, Shape]) -> Question:
-    collection = draw(st.sampled_from([ONE, MANY]))
-    if draw(st.integers(0, 4)) == 0:
-        everything = Seen(shapes, {name: names_of(shapes, name) for name in shapes})
-        return Question(collection, draw(_reads(everything, collection) | _aggregations(everything, collection)), None)
-    given = {collection: draw(rules(shapes, collection))}
-    other = MANY if collection == ONE else ONE
-    if draw(st.integers(0, 3)):
-        given[other] = draw(rules(shapes, other))
-    seen = Seen(shapes, {name: _named(shapes, name, given.get(name, [])) for name in shapes})
-    query = draw(_reads(seen, collection) | _aggregations(seen, collection))
-    hidden = [name for name in shapes[collection].columns if name not in seen.names[collection]]
-    if draw(st.integers(0, 7)) == 0:
-        place = draw(st.sampled_from(["filter", "sort", "aggregate", "groupBy", "alias", "fields"]))
-        return Question(collection, _spoiled(query, place, draw(st.sampled_from([*hidden, "unheard_of"]))), given, True)
-    return Question(collection, query, given)
-
-
-def _shape(key_types: list[str], letter: str) -> st.SearchStrategy[Shape]:
-    kinds = st.lists(st.sampled_from(list(POOLS)), min_size=1, max_size=5)
-    named = kinds.map(lambda found: {f"{letter}{at}": kind for at, kind in enumerate(found)})
-    return st.builds(Shape, st.sampled_from(key_types), named)
-
-
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    shapes = {ONE: draw(_shape(list(KEYS), "o")), MANY: draw(_shape(["integer"], "m"))}
-    keys = draw(st.lists(st.sampled_from(KEYS[shapes[ONE].key_type]), max_size=4, unique=True))
-    rows: dict[str, list[Row]] = {ONE: [], MANY: []}
-    for key in keys:
-        rows[ONE].append({"id": key, **draw(_values(shapes[ONE]))})
-    for number in range(1, draw(st.integers(0, 7)) + 1):
-        parent = draw(st.none() | st.sampled_from(keys)) if keys else None
-        rows[MANY].append({"id": number, PARENT: parent, **draw(_values(shapes[MANY]))})
-    return World(shapes, rows, draw(st.lists(questions(shapes), min_size=6, max_size=12)))
-
-
-def _values(shape: Shape) -> st.SearchStrategy[Row]:
-    return st.fixed_dictionaries(
-        {name: st.none() | st.sampled_from(POOLS[kind]) for name, kind in shape.fields.items()}
-    )
+def _prefixed(relation: str, order: str) -> str:
+    """`year(born)` of `author` is spelled `year(author.born)`."""
+    if not order.endswith(")"):
+        return f"{relation}.{order}"
+    function, _, inner = order.partition("(")
+    return f"{function}({relation}.{inner}"
