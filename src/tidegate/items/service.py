@@ -40,7 +40,7 @@ class Written(NamedTuple):
 
     key: Key
     image: Image | None
-    """None where the write changed nothing."""
+    """None where the write changed nothing, or related items too, which may have led back to this one."""
 
 
 ATTEMPTS = 5
@@ -138,7 +138,7 @@ class Items:
         async def work(writer: Writer, changes: list[Change]) -> Written:
             key, made = await writer.create(collection, row)
             changes += made
-            return Written(key, made[0].after[0])
+            return Written(key, made[0].after[0] if len(made) == 1 else None)
 
         return await self._write(rights, work)
 
@@ -148,7 +148,7 @@ class Items:
         async def work(writer: Writer, changes: list[Change]) -> Written:
             made = await writer.update(collection, [key], data)
             changes += made
-            return Written(key, made[0].after[0] if made else None)
+            return Written(key, made[0].after[0] if len(made) == 1 else None)
 
         return await self._write(rights, work)
 

@@ -88,13 +88,17 @@ class Writer:
         if not filled:
             return []
         parts, nested = await self._prepare(collection, "update", filled, depth)
-        after = await self._update(collection, [row[key_name] for row in before], parts.columns)
+        own_keys = [row[key_name] for row in before]
+        # What the rows point at may lead back to them. That was written first, so its image is the older one.
+        early = [change for change in nested if change.collection == name and _touches(change, key_name, own_keys)]
+        nested = [change for change in nested if change not in early]
+        after = await self._update(collection, own_keys, parts.columns)
         for view, related in parts.children:
             for image in after:
                 nested += await self._relate(collection, view, image, related, depth)
         shown = mask(collection, parts.columns)
         own = Change(name, "update", tuple(keys), self._shown(collection, before), tuple(after), shown)
-        return [own, *nested]
+        return [*early, own, *nested]
 
     async def delete(self, name: str, keys: Sequence[Key], depth: int = 0) -> list[Change]:
         """Delete the items. Raises Forbidden unless every one of them is there and may be deleted."""
@@ -235,7 +239,12 @@ class Writer:
                 child, made = item, await self._take_over(view.target, item, extra, depth + 1)
             kept.append(child)
             changes += made
-        removed = await self._related_keys(view, pointer, kept) if related.whole else list(related.removed)
+        removed: Sequence[Key] = ()
+        if related.whole:
+            removed = await self._related_keys(view, pointer, kept)
+        elif related.removed:
+            target, own = self._schema.collections[view.target], await self._related_keys(view, pointer, [])
+            removed = [child for child in related.removed if _parse_key(target, child) in own]
         return changes + (await self._let_go(relation, removed, depth + 1) if removed else [])
 
     async def _take_over(self, name: str, key: Key, extra: Payload, depth: int) -> list[Change]:
@@ -351,6 +360,10 @@ class Writer:
 def _insert_into(table: sa.Table) -> ReturningInsert[Any]:
     """Kept for each table, as making one takes longer than running it; a changed table is another one."""
     return sa.insert(table).returning(*table.c)
+
+
+def _touches(change: Change, key_name: str, keys: Sequence[Key]) -> bool:
+    return any(image[key_name] in keys for image in (*change.before, *change.after))
 
 
 def _parse_key(collection: Collection, key: object) -> Any:
