@@ -6,6 +6,8 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import sqlalchemy as sa
+
 from tests.support.schemas import ADMIN, NOW, filled_database
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.rights import Rights
@@ -139,6 +141,8 @@ class World:
         self.pauses: list[float] = []
         self.catching_up = asyncio.Event()
         """Set when a snapshot has been read and waits for changes that are on their way."""
+        self.linger = 0
+        """How many statements every snapshot waits for after it has been read, so that changes come between."""
         sources = Sources(lambda: database.schema, self.plans, self.reader, self._caught_up, self.clock, self._sleep)
         self.dispatcher = Dispatcher(self.registry, sources)
         self.feed.subscribe(self.dispatcher.changed)
@@ -146,6 +150,8 @@ class World:
     async def _caught_up(self) -> None:
         self.catching_up.set()
         await self.feed.caught_up()
+        for _ in range(self.linger):
+            await self.database.fetch(sa.select(1))
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
