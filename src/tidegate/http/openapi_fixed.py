@@ -55,7 +55,8 @@ ERRORS: Object = {
 
 def fixed_paths(rights: Rights, graphql: str) -> Object:
     """Those that the asker may use. `graphql` is where GraphQL is served."""
-    paths = {**_FOR_EVERYBODY, graphql: _graphql("items"), "/graphql/system": _graphql("system collections")}
+    system = f"{graphql.rstrip('/')}/system"
+    paths = {**_FOR_EVERYBODY, graphql: _graphql("items"), system: _graphql("system collections")}
     if isinstance(rights.identity, User):
         paths |= _FOR_USERS
         if rights.may("directus_users", "update"):
@@ -101,14 +102,14 @@ _OBJECT: Object = {"type": "object"}
 _OBJECT_OR_NULL: Object = {"type": ["object", "null"]}
 
 _TOKENS = _object(access_token=_TEXT, refresh_token=_TEXT, expires={"type": "integer", "description": "Milliseconds"})
-_LOGIN = _object(
-    ["email", "password"], email=_TEXT, password=_TEXT, otp=_TEXT, mode={"enum": ["json", "cookie", "session"]}
-)
-_REFRESH = _object(["refresh_token"], refresh_token=_TEXT)
+_MODE: Object = {"enum": ["json", "cookie", "session"]}
+_LOGIN = _object(["email", "password"], email=_TEXT, password=_TEXT, otp=_TEXT, mode=_MODE)
+_REFRESH = body(_object(refresh_token=_TEXT, mode=_MODE)) | {"required": False}
+"""The body of a request whose refresh token may also come in a cookie."""
 _FOR_EVERYBODY: Mapping[str, Object] = {
     "/auth/login": {"post": _operation("auth", _TOKENS, _LOGIN)},
-    "/auth/refresh": {"post": _operation("auth", _TOKENS, _REFRESH)},
-    "/auth/logout": {"post": _operation("auth", None, _REFRESH)},
+    "/auth/refresh": {"post": {**_operation("auth", _TOKENS), "requestBody": _REFRESH}},
+    "/auth/logout": {"post": {**_operation("auth", None), "requestBody": _REFRESH}},
     "/policies/me/globals": {"get": _operation("policies", _OBJECT)},
     "/permissions/me": {"get": _operation("permissions", _OBJECT)},
     "/server/ping": _text_answer("`pong`"),

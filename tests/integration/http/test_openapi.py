@@ -73,6 +73,23 @@ async def test_users_see_the_paths_that_they_may_use(project: Project) -> None:
     assert {"/users/me", "/roles/me"}.isdisjoint(nobody)
 
 
+async def test_graphql_is_where_it_is_served() -> None:
+    document = describe_api(Schema({}, ()), Rights(Public(), admin=True), "/", "/api/graphql/")
+    assert {path for path in document["paths"] if "graphql" in path} == {
+        *("/api/graphql/", "/api/graphql/system"),
+        *(f"/server/specs/graphql{scope}" for scope in ("", "/items", "/system")),
+    }
+
+
+async def test_refresh_token_need_not_be_in_the_body(project: Project) -> None:
+    """It may come in a cookie."""
+    paths = (await described(project, None))["paths"]
+    for path in ("/auth/refresh", "/auth/logout"):
+        asked = paths[path]["post"]["requestBody"]
+        assert not asked["required"]
+        jsonschema.Draft202012Validator(asked["content"]["application/json"]["schema"]).validate({"mode": "session"})
+
+
 async def test_collection_with_a_slash_in_its_name_has_no_path() -> None:
     key = Field("a/b", "id", FieldType.INTEGER, primary_key=True)
     schema = Schema({"a/b": Collection("a/b", "id", {"id": key})}, ())
