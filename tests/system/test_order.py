@@ -33,6 +33,14 @@ HISTORY = """
         $$ BEGIN INSERT INTO history (id, title) VALUES (NEW.id, NEW.title); RETURN NULL; END $$;
     CREATE TRIGGER kept AFTER INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION keep();
 """
+SLOW_COMMIT = """
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (NEW.title = 'slow') EXECUTE FUNCTION wait();
+"""
+GIVEN_UP_SECONDS = 5.0
+"""A silent bus is given up after two seconds; the rest is for a busy machine. Redis itself is given up after ten."""
 
 
 class Follower:
@@ -182,6 +190,33 @@ async def test_what_the_data_shows_is_not_told_again_however_late_it_arrives(
             await client.post("/items/notes", json={"title": "three"})
             event = json.loads(await socket.recv())
         assert (event["event"], event["data"][0]["title"]) == ("create", "three")
+
+
+async def test_silent_bus_holds_writes_up_no_longer_while_another_process_commits(
+    servers: tuple[str, list[ServerProcess]], late_bus: tuple[LateBus, str]
+) -> None:
+    url, (here, there) = servers
+    bus, _ = late_bus
+    async with AsyncExitStack() as stack:
+        database = await asyncpg.connect(url)
+        stack.push_async_callback(database.close)
+        await database.execute(SLOW_COMMIT)
+        await database.execute("SELECT pg_advisory_lock(1)")
+        clients = [
+            await stack.enter_async_context(httpx.AsyncClient(base_url=process.url, headers=ADMIN, timeout=30))
+            for process in (here, there)
+        ]
+        committing = asyncio.create_task(clients[0].post("/items/notes", json={"title": "slow"}))
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
+        async with asyncio.timeout(10):
+            while not await database.fetchval(waiting):
+                pass
+        bus.open.clear()
+        async with asyncio.timeout(GIVEN_UP_SECONDS):
+            assert (await clients[1].post("/items/notes", json={"title": "other"})).is_success
+        await database.execute("SELECT pg_advisory_unlock(1)")
+        assert (await committing).is_success
+        bus.open.set()
 
 
 def _said(follower: Follower) -> set[str]:

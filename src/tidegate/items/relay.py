@@ -111,6 +111,8 @@ class ChangeRelay:
         self._untold = False
         """Whether something was written that the other processes have not been told of."""
         self._watch: asyncio.Task[None] | None = None
+        self._doubting: asyncio.Task[None] | None = None
+        """Apart from the watch: a bus that is silent takes long not to answer."""
         self._gap_timer: asyncio.TimerHandle | None = None
         messenger.subscribe(CHANNEL, self._receive)
         messenger.subscribe(ORDER_CHANNEL, self._hear, own=True)
@@ -126,9 +128,10 @@ class ChangeRelay:
         self._go_away()
         if self._gap_timer is not None:
             self._gap_timer.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        tasks = [task for task in (self._watch, self._doubting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def place(self) -> Ticket:
         """A ticket of this process, in the feed at the place that it has among those of all processes."""
@@ -301,7 +304,8 @@ class ChangeRelay:
                 self._go_away()
             for announced in self._announced.values():
                 announced.ticks += 1
-            await self._doubt()
+            if self._doubting is None or self._doubting.done():
+                self._doubting = asyncio.get_running_loop().create_task(self._doubt())
 
     async def _doubt(self) -> None:
         """Give up what was announced by processes that are not there any more, or do not say how it ended."""

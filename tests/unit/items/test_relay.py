@@ -285,6 +285,24 @@ async def test_process_goes_on_alone_while_the_bus_is_away_and_all_begin_anew_af
     assert (first.keys, second.keys) == ([1, 2, 3, 4], [3, 4])
 
 
+async def test_bus_that_does_not_answer_about_others_is_given_up_as_soon(
+    processes: list[Process], monkeypatch: pytest.MonkeyPatch, hub: MemoryHub
+) -> None:
+    first, second, _ = processes
+    other = Entering(second)
+    await soon(other.task)
+
+    async def silent(_: str) -> bool:
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr(first.messenger, "is_heard", silent)
+    hub.interrupt()
+    writing = asyncio.ensure_future(first.commit(created(1)))
+    await first.tick(relay.ECHO_TICKS + 1)
+    await soon(writing)
+    assert first.keys == [1]
+
+
 async def test_transaction_that_began_while_the_bus_was_away_is_made_good_by_a_gap(
     processes: list[Process], hub: MemoryHub
 ) -> None:
