@@ -15,7 +15,8 @@ from tidegate.access.identity import Public
 from tidegate.access.rights import Action, Rights, Rule, Rules
 from tidegate.database import capabilities
 from tidegate.database.capabilities import Capabilities
-from tidegate.database.engine import Database, DatabaseSettings, create_database
+from tidegate.database.connect import DatabaseSettings
+from tidegate.database.engine import Database, create_database
 from tidegate.database.tables import build_tables
 from tidegate.items.read import read_plan
 from tidegate.query.model import Limits
@@ -147,10 +148,10 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 }
 RELATIONS = (
     Relation("articles", "author", "authors", one_field="articles"),
-    Relation("articles_labels", "articles_id", "articles", one_field="labels", junction_field="labels_code"),
-    Relation("articles_labels", "labels_code", "labels", junction_field="articles_id"),
+    Relation("articles_labels", "articles_id", "articles", one_field="labels"),
+    Relation("articles_labels", "labels_code", "labels"),
     Relation("pages", "parent", "pages", one_field="children"),
-    Relation("pages_blocks", "pages_id", "pages", one_field="blocks", junction_field="item", sort_field="sort"),
+    Relation("pages_blocks", "pages_id", "pages", one_field="blocks", sort_field="sort"),
     Relation(
         "pages_blocks",
         "item",
@@ -158,7 +159,6 @@ RELATIONS = (
         one_field="appearances",
         one_collection_field="collection",
         one_allowed_collections=("articles", "labels", "hidden_things"),
-        junction_field="pages_id",
     ),
 )
 

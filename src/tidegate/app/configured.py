@@ -6,7 +6,7 @@ from tidegate.access.passwords import PasswordHasher
 from tidegate.access.settings import AccessSettings
 from tidegate.clock import Clock
 from tidegate.database.bootstrap import AdminAccount
-from tidegate.database.engine import DatabaseSettings
+from tidegate.database.connect import DatabaseSettings
 from tidegate.messenger.base import Messenger
 from tidegate.messenger.memory import MemoryMessenger
 from tidegate.messenger.redis import RedisMessenger

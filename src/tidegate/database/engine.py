@@ -13,15 +13,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tidegate.database import capabilities as known
 from tidegate.database.capabilities import Capabilities
 from tidegate.database.catalog import Catalog, read_catalog
-from tidegate.database.connections import Connections, DatabaseSettings, connect
+from tidegate.database.connect import DatabaseSettings, connect
+from tidegate.database.connections import Connections
 from tidegate.database.faults import translate
 from tidegate.database.introspection import Snapshot, take_snapshot
 from tidegate.database.prepared import PreparedRead
 from tidegate.database.tables import build_tables
 from tidegate.errors import CommitUnansweredError, Conflict
 from tidegate.schema.model import Schema
-
-__all__ = ["Database", "DatabaseSettings", "Transaction", "create_database"]
 
 T = TypeVar("T")
 

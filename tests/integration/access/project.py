@@ -18,7 +18,8 @@ from tidegate.access.sessions import Client
 from tidegate.access.settings import AccessSettings
 from tidegate.clock import ManualClock
 from tidegate.database.bootstrap import bootstrap
-from tidegate.database.connections import Connections, DatabaseSettings, connect
+from tidegate.database.connect import DatabaseSettings, connect
+from tidegate.database.connections import Connections
 from tidegate.database.engine import Database
 from tidegate.database.prepared import PreparedRead
 from tidegate.items.changes import Change

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from tests.support.ddl import run_ddl
 from tests.support.schemas import settings_of
-from tidegate.database import connections
-from tidegate.database.connections import READERS, WRITERS
-from tidegate.database.engine import Database, DatabaseSettings, create_database
+from tidegate.database import connections_server
+from tidegate.database.connect import DatabaseSettings
+from tidegate.database.connections import READERS
+from tidegate.database.connections_server import WRITERS
+from tidegate.database.engine import Database, create_database
 from tidegate.database.functions import move_counter
 from tidegate.errors import Conflict, TidegateError
 
@@ -356,7 +358,7 @@ async def test_database_that_does_not_answer_is_unavailable_until_it_does(
 ) -> None:
     hang = sa.func.pg_sleep(5) if database.capabilities.dialect == "postgresql" else sa.func.sleep(5)
     read = database.prepare(sa.select(counters.c.id, sa.cast(hang, sa.String)))
-    monkeypatch.setattr(connections, "STATEMENT_SECONDS", 0.1)
+    monkeypatch.setattr(connections_server, "STATEMENT_SECONDS", 0.1)
     for number in range(2):
         with pytest.raises(TidegateError) as hung:
             await (database.fetch_prepared(read, {}) if number else database.fetch(sa.select(hang)))
@@ -387,8 +389,8 @@ async def test_cancelled_read_ends_at_once_and_leaves_no_connection_half_read(
 async def test_transaction_that_gets_no_connection_is_unavailable(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WRITERS", 1)
-    monkeypatch.setattr(connections, "POOL_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(connections_server, "WRITERS", 1)
+    monkeypatch.setattr(connections_server, "POOL_WAIT_SECONDS", 0.05)
     database = create_database(settings_of(database_url))
     await database.start()
 

@@ -17,7 +17,7 @@ from tests.support.proxy import Loss, Proxy, proxy_before
 from tests.support.waiting import until
 from tidegate.access.identity import Public
 from tidegate.access.rights import Rights
-from tidegate.database.connections import _Mysql, _Postgresql
+from tidegate.database.connections_server import MysqlConnections, PostgresqlConnections
 from tidegate.database.engine import Transaction
 from tidegate.errors import TidegateError
 from tidegate.items import outcome
@@ -140,7 +140,7 @@ async def test_write_is_not_tried_again_while_it_may_still_come(
 ) -> None:
     monkeypatch.setattr(outcome, "LIMIT", 0.3)
     refusing = "end_session" if engine_cannot == "end the session" else "_hold"
-    for server in (_Postgresql, _Mysql):
+    for server in (PostgresqlConnections, MysqlConnections):
         monkeypatch.setattr(server, refusing, lambda *_: False)
     await line.items._database.stop()  # it connects again by itself
     line.proxy.lose("before")

@@ -5,7 +5,8 @@ import pytest
 from asyncmy import errors
 from asyncmy.errors import MySQLError
 
-from tidegate.database.connections import DatabaseSettings, _Server, connect
+from tidegate.database.connect import DatabaseSettings, connect
+from tidegate.database.connections_server import ServerConnections
 
 
 def said(severity: str, sqlstate: str) -> asyncpg.PostgresError:
@@ -50,5 +51,5 @@ def numbered(number: int, sqlstate: str) -> MySQLError:
 )
 def test_error_that_ends_a_connection(client: str, error: Exception, lost: bool) -> None:
     server = connect(DatabaseSettings("pg" if client == "pg" else "mysql", host="127.0.0.1"))
-    assert isinstance(server, _Server)
+    assert isinstance(server, ServerConnections)
     assert server._is_lost(error) is lost
