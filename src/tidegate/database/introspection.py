@@ -154,7 +154,6 @@ def _collection(
         {field.name: field for field in fields},
         singleton=name == "directus_settings" or bool(row and row["singleton"]),
         sort_field=row["sort_field"] if row else None,
-        has_metadata=row is not None or bool(system_fields),
         triggered=triggered,
     )
 
@@ -234,7 +233,6 @@ def _told_relation(row: Row) -> Relation:
         row["one_field"],
         row["one_collection_field"],
         tuple(row["one_allowed_collections"] or ()),
-        row["junction_field"],
         row["sort_field"],
         row["one_deselect_action"] or "nullify",
     )

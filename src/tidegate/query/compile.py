@@ -16,7 +16,6 @@ from tidegate.database.types import LONG_DECIMAL
 from tidegate.errors import TidegateError
 from tidegate.query.condition import Column, Condition, Link, Variable
 from tidegate.query.expressions import Expression, Expressions, Parameter, Tables
-from tidegate.query.plan import ReadPlan
 from tidegate.query.selection import Aggregation, Measure, Order, Output, Related, RelatedAny, Selection, Value
 from tidegate.schema import CONCEALED, Field, FieldType, RelationKind, values
 
@@ -47,13 +46,6 @@ class Statement:
         if keys is not None:
             found[KEYS] = keys
         return found
-
-
-def compile_read(plan: ReadPlan, tables: Tables, capabilities: Capabilities) -> sa.Select[Any]:
-    """What a bound plan reads of its own collection; what is related takes further statements."""
-    restriction = Restriction.NONE if plan.keys is None else Restriction.KEYS
-    statement = read_statement(plan.selection, restriction, tables, capabilities)
-    return statement.select.params(statement.values(plan.argument, plan.keys))
 
 
 def compile_count(condition: Condition, table: sa.Table, tables: Tables, capabilities: Capabilities) -> sa.Select[Any]:

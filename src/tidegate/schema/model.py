@@ -103,7 +103,6 @@ class Relation:
     one_field: str | None = None
     one_collection_field: str | None = None
     one_allowed_collections: tuple[str, ...] = ()
-    junction_field: str | None = None
     sort_field: str | None = None
     one_deselect_action: str = "nullify"
     on_delete: str | None = None
@@ -135,8 +134,6 @@ class Collection:
     fields: Mapping[str, Field]
     singleton: bool = False
     sort_field: str | None = None
-    has_metadata: bool = True
-    """False for a table without a row in `directus_collections`: administrators only, until permissions are given."""
     triggered: bool = False
     """Whether a trigger may change a row after the statement that wrote it has told of it."""
 

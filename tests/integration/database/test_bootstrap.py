@@ -123,7 +123,6 @@ async def test_tables_of_another_program_stay_and_are_served(database: Database)
     assert await bootstrap(database, ADMIN)
     products = database.schema.collections["products"]
     assert list(products.fields) == ["id", "name"]
-    assert not products.has_metadata
 
 
 async def test_processes_that_start_at_once_bootstrap_once(database_url: str) -> None:

@@ -37,7 +37,6 @@ async def test_ordinary_tables_become_collections_with_their_constraints(databas
     assert (total.type, total.numeric_precision, total.numeric_scale) == (FieldType.DECIMAL, 12, 3)
     assert total.default == "1.500"
     assert schema.collections["orders"].primary_key == "number"
-    assert not schema.collections["orders"].has_metadata
     view = schema.relation("orders", "customer")
     assert view is not None
     assert (view.kind, view.target, view.relation.on_delete) == (RelationKind.M2O, "customers", "set null")
@@ -90,7 +89,7 @@ async def test_directus_metadata_refines_what_columns_say(database: Database) ->
         "NULL, 'delete')",
     )
     articles = database.schema.collections["articles"]
-    assert (articles.singleton, articles.sort_field, articles.has_metadata) == (True, "id", True)
+    assert (articles.singleton, articles.sort_field) == (True, "id")
     assert articles.fields["tags"].type is FieldType.CSV
     assert articles.fields["tags"].required
     assert "folder" not in database.schema.collections

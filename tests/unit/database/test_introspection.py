@@ -28,7 +28,6 @@ def relation_row(collection: str, field: str, **options: Any) -> dict[str, Any]:
         "many_collection": collection,
         "many_field": field,
         **empty,
-        "junction_field": None,
         "sort_field": None,
         "one_deselect_action": "nullify",
         **options,
@@ -111,11 +110,11 @@ def test_metadata_gives_specials_validation_and_settings() -> None:
     schema = schema_of(AUTHORS_ARTICLES, metadata=Metadata(collections=[collection], fields=[row]))
     articles = schema.collections["articles"]
     field = articles.fields["author"]
-    assert (articles.singleton, articles.sort_field, articles.has_metadata) == (True, "author", True)
+    assert (articles.singleton, articles.sort_field) == (True, "author")
     assert (field.type, field.special, field.required) == (FieldType.BOOLEAN, ("cast-boolean",), True)
     assert (field.validation, field.validation_message) == ({"author": {"_nnull": True}}, "please")
     assert not field.searchable
-    assert not schema.collections["authors"].has_metadata
+    assert (schema.collections["authors"].singleton, schema.collections["authors"].sort_field) == (False, None)
 
 
 def test_system_fields_come_from_the_description_as_far_as_columns_exist() -> None:
@@ -126,7 +125,6 @@ def test_system_fields_come_from_the_description_as_far_as_columns_exist() -> No
         column("directus_users", "nickname", "varchar", length=20),
     ]
     users = schema_of(columns).collections["directus_users"]
-    assert users.has_metadata
     assert users.fields["password"].type is FieldType.HASH
     assert users.fields["password"].concealed
     assert users.fields["policies"].alias

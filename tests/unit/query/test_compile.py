@@ -20,7 +20,7 @@ from tests.support.schemas import (
 )
 from tidegate.access.rights import Rights
 from tidegate.database.tables import build_tables
-from tidegate.query.compile import Restriction, compile_count, compile_read, read_statement, related_statement
+from tidegate.query.compile import Restriction, compile_count, read_statement, related_statement
 from tidegate.query.condition import EVERY_ROW
 from tidegate.query.expressions import Tables
 from tidegate.query.model import Limits
@@ -53,10 +53,17 @@ def sql(engine: Engine, statement: sa.Select[Any]) -> tuple[str, list[Any]]:
     return " ".join(expanded.statement.split()), list(expanded.positional_parameters)
 
 
+def read(engine: Engine, plan: ReadPlan) -> sa.Select[Any]:
+    """What the plan reads of its own collection."""
+    restriction = Restriction.NONE if plan.keys is None else Restriction.KEYS
+    statement = read_statement(plan.selection, restriction, TABLES[engine], CAPABILITIES[engine])
+    return statement.select.params(statement.values(plan.argument, plan.keys))
+
+
 def where(engine: Engine, condition: object) -> tuple[str, list[Any]]:
     """What a filter of articles becomes."""
     plan = planned(engine, ADMIN, "articles", {"filter": condition, "fields": ["id"], "limit": -1})
-    text, values = sql(engine, compile_read(plan, TABLES[engine], CAPABILITIES[engine]))
+    text, values = sql(engine, read(engine, plan))
     return text.split(" WHERE ", 1)[1].rsplit(" ORDER BY ", 1)[0], values
 
 
@@ -171,13 +178,13 @@ def test_filter_becomes_sql(
 )
 def test_nulls_come_last_in_ascending_order(engine: Engine, order: str) -> None:
     plan = planned(engine, ADMIN, "articles", {"sort": ["-title", "views"], "fields": ["id"], "limit": -1})
-    text, _ = sql(engine, compile_read(plan, TABLES[engine], CAPABILITIES[engine]))
+    text, _ = sql(engine, read(engine, plan))
     assert text.split(" ORDER BY ", 1)[1].removesuffix(" LIMIT ? OFFSET ?") == order
 
 
 def test_guard_stands_beside_the_test_and_around_the_value() -> None:
     plan = planned("sqlite", SENIOR_RIGHTS, "articles", {"fields": ["status"], "filter": {"status": {"_eq": "x"}}})
-    text, values = sql("sqlite", compile_read(plan.with_keys([1]), TABLES["sqlite"], CAPABILITIES["sqlite"]))
+    text, values = sql("sqlite", read("sqlite", plan.with_keys([1])))
     assert text == (
         'SELECT CASE WHEN ("articles"."status" = ?) THEN "articles"."status" END AS c0 FROM "articles" '
         'WHERE ("articles"."status" = ? OR "articles"."views" >= ?) AND "articles"."status" = ? '
@@ -188,7 +195,7 @@ def test_guard_stands_beside_the_test_and_around_the_value() -> None:
 
 def test_secret_never_leaves_the_database() -> None:
     plan = planned("sqlite", ADMIN, "people", {"fields": ["token"], "limit": -1})
-    text, values = sql("sqlite", compile_read(plan, TABLES["sqlite"], CAPABILITIES["sqlite"]))
+    text, values = sql("sqlite", read("sqlite", plan))
     assert text.startswith('SELECT CASE WHEN ("people"."token" IS NOT NULL) THEN ? END AS c0 FROM "people"')
     assert "**********" in values
 
@@ -204,7 +211,7 @@ def test_count_needs_no_columns() -> None:
 def test_groups_are_made_of_plain_columns() -> None:
     query = {"aggregate": {"sum": ["views"]}, "groupBy": ["status"], "limit": -1}
     plan = planned("postgresql", SENIOR_RIGHTS, "articles", query)
-    text, _ = sql("postgresql", compile_read(plan, TABLES["postgresql"], CAPABILITIES["postgresql"]))
+    text, _ = sql("postgresql", read("postgresql", plan))
     assert text == (
         "SELECT anon_1.g0, sum(anon_1.m0) AS sum_1 FROM (SELECT CASE WHEN "
         '("articles"."status" = $1::VARCHAR) THEN "articles"."status" END COLLATE "C" AS g0, "articles"."views" AS m0 '
