@@ -272,7 +272,10 @@ class Writes:
 
 
 async def batch(world: World, clients: list[Client], writes: Writes, chance: random.Random) -> None:
-    """Writes, reconnects and changes of role at the same time. Who has a new role subscribes anew at the end."""
+    """Writes, reconnects and changes of role at the same time. Who has a new role subscribes anew at the end.
+
+    In some batches nothing can be read until all is written, so that changes wait behind those whose images are read.
+    """
     changed = [client for client in clients if client.connected and chance.random() < 0.2]
     again = [client for client in clients if client not in changed and chance.random() < 0.3]
 
@@ -281,7 +284,13 @@ async def batch(world: World, clients: list[Client], writes: Writes, chance: ran
             await asyncio.sleep(0)
             client.become_somebody_else()
 
-    work = [writes.one() for _ in range(chance.randint(1, 8))] + [client.connect() for client in again]
+    async def write() -> None:
+        await asyncio.gather(*(writes.one() for _ in range(chance.randint(1, 8))))
+        world.reader.gate.set()
+
+    if chance.random() < 0.5:
+        world.reader.gate.clear()
+    work = [client.connect() for client in again] + [write()]
     chance.shuffle(work)
     await asyncio.gather(*work, change_roles())
     await world.settled()
