@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from tidegate.access.tokens import RECOMMENDED_SECRET_BYTES
 from tidegate.app.configured import database_settings
 from tidegate.cli import diagnosis
 from tidegate.cli.diagnosis import Finding
-from tidegate.cli.failures import why_not_started
+from tidegate.cli.failures import why_not_started, why_redis_fails
 from tidegate.cli.output import FAILURE, say
 from tidegate.database.catalog import Catalog
 from tidegate.database.engine import Database, create_database
@@ -56,6 +57,7 @@ class Report:
 
 def doctor(*, as_json: bool) -> None:
     """Print the report. Ends the process with `FAILURE` where there is a problem."""
+    logging.getLogger("tidegate").addHandler(logging.NullHandler())  # what goes wrong is in the report
     report = asyncio.run(examine(read_process_environment()))
     if as_json:
         say(json.dumps({**asdict(report), "healthy": report.healthy}, indent=2))
@@ -105,7 +107,7 @@ async def _examine_redis(report: Report, settings: Settings) -> None:
         report.redis = f"Redis {info['redis_version']}"
     except (RedisError, OSError) as error:
         report.redis = "not reachable"
-        report.problem("REDIS", f"Redis cannot be reached: {type(error).__name__}.")
+        report.problem("REDIS", why_redis_fails(error, settings))
     finally:
         await client.aclose()
 

@@ -14,10 +14,25 @@ def why_not_started(error: TidegateError, settings: Settings) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
         kinds.append(type(cause).__module__.partition(".")[0])
-    what = f"Redis at {_place(settings.redis_url)}" if "redis" in kinds else f"The database {_database(settings)}"
-    reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    first_line = redact(reason).strip().partition("\n")[0].rstrip(".")
-    return f"{what} cannot be used: {first_line}."
+    if "redis" in kinds:
+        return why_redis_fails(cause, settings)
+    return f"The database {_database(settings)} cannot be used: {_reason(cause)}."
+
+
+def why_redis_fails(cause: BaseException, settings: Settings) -> str:
+    """The same for Redis alone, given what its client raised."""
+    return f"Redis at {_place(settings.redis_url)} cannot be used: {_reason(cause)}."
+
+
+def _reason(cause: BaseException) -> str:
+    """The first line of what a driver says."""
+    if isinstance(cause, OSError) and cause.strerror:
+        reason = cause.strerror
+    elif isinstance(cause, TimeoutError):
+        reason = "it does not answer"
+    else:
+        reason = str(cause.args[-1] if cause.args else cause)  # asyncmy has the number of the error before the text
+    return redact(reason).strip().partition("\n")[0].rstrip(".")
 
 
 def _database(settings: Settings) -> str:

@@ -9,18 +9,24 @@ from rich.text import Text
 
 from tidegate.cli.output import CommandError
 from tidegate.client import Client, Credentials, Event, RefusedError, TidegateError
+from tidegate.client.connection import websocket_url
 
 _STYLES = {"init": "dim", "create": "green", "update": "yellow", "delete": "red"}
 
 
 def listen(collection: str, url: str, credentials: Credentials | None, query: dict[str, Any]) -> None:
-    """Print every event of the collection until interrupted."""
+    """Print every event of the collection until interrupted. Raises `CommandError`."""
+    try:
+        websocket_url(url)
+    except ValueError as error:
+        raise CommandError(f"{error}.") from None
     try:
         asyncio.run(_listen(collection, url, credentials, query))
     except KeyboardInterrupt:
         return
     except TidegateError as error:
-        raise CommandError(f"{url} refuses: {error.message}") from None
+        hint = " Give --token or --email." if credentials is None and error.code == "AUTH_FAILED" else ""
+        raise CommandError(f"{url} refuses: {error.message}{hint}") from None
     except RefusedError as error:
         raise CommandError(f"{url} opens no WebSocket: {error}.") from None
     except OSError as error:

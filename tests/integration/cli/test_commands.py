@@ -89,3 +89,9 @@ def test_listening_to_nobody_is_one_sentence(tmp_path: Path) -> None:
     assert failed.returncode != 0
     (line,) = failed.stderr.splitlines()
     assert line.startswith(f"tidegate: {url} cannot be reached: ")
+
+
+def test_listening_at_what_is_no_url_is_one_sentence(tmp_path: Path) -> None:
+    failed = tidegate("listen", "messages", "--url", "127.0.0.1:8055", folder=tmp_path)
+    assert failed.returncode != 0
+    assert failed.stderr == "tidegate: 127.0.0.1:8055 is not an http, https, ws or wss URL.\n"

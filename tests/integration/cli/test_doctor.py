@@ -131,7 +131,18 @@ def test_doctor_says_what_cannot_be_reached(tmp_path: Path) -> None:
     url = f"postgresql://postgres@127.0.0.1:{port}/nothing"
     code, report = examined(tmp_path, url, REDIS=f"redis://127.0.0.1:{port}")
     assert (code, report["redis"]) == (1, "not reachable")
-    assert {finding["about"] for finding in report["findings"]} == {"REDIS", "database"}
+    assert {finding["about"]: finding["sentence"].partition(":")[0] for finding in report["findings"]} == {
+        "REDIS": "Redis at 127.0.0.1",
+        "database": "The database 127.0.0.1",
+    }
+
+
+def test_doctor_says_in_its_report_alone_that_a_file_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "data.db").write_text("a text that is as long as the head of a database would be\n" * 10)
+    code, report = examined(tmp_path, f"sqlite://{tmp_path}/data.db")
+    assert code == 1
+    (finding,) = report["findings"]
+    assert finding["sentence"] == f"The database {tmp_path}/data.db cannot be used: file is not a database."
 
 
 def test_doctor_reads_settings_closely(tmp_path: Path) -> None:

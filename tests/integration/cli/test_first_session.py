@@ -1,4 +1,4 @@
-"""The sessions that README.md and docs/getting-started.md print, pasted into real shells."""
+"""The sessions and programs that the documentation prints, pasted into real shells and files."""
 
 import asyncio
 import os
@@ -12,12 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.conformance.conformance import ADMIN_TOKEN, BASE_ENV
+from tests.node.clients import HERE, NODE, install
 from tests.support.private_servers import free_port
-from tests.support.server import TIDEGATE
+from tests.support.server import ADMIN, TIDEGATE, running_server
+from tidegate.client import Client, Event, Token
 
 ROOT = Path(__file__).parents[3]
+PACKAGES = HERE / "node_modules"
 DEMO_URL = "http://127.0.0.1:8055"
 SECONDS = 30.0
 
@@ -154,3 +159,66 @@ async def test_python_session_works_as_printed(demo: Demo) -> None:
     first, second = printed.stdout.splitlines()
     assert first == "Event(name='init', data=[])"
     assert second == "Event(name='create', data=[{'id': 1, 'text': 'hello from Python'}])"
+
+
+@pytest.mark.parametrize("sdk", ["sdk18", "sdk26"])
+async def test_javascript_session_works_as_printed(demo: Demo, sdk: str) -> None:
+    install()
+    (demo.folder / "node_modules" / "@directus").mkdir(parents=True)
+    (demo.folder / "node_modules" / "@directus" / "sdk").symlink_to(PACKAGES / sdk)
+    (script,) = code_blocks("docs/getting-started.md", "From JavaScript", "js")
+    (demo.folder / "chat.mjs").write_text(script.replace(DEMO_URL, demo.url))
+    async with demo.serving():
+        chat = await demo.run(f"{NODE} chat.mjs")
+        assert re.fullmatch(r"{ type: 'subscription', event: 'init', data: \[\], uid: '\d' }", await line_of(chat))
+        chat.kill()
+        await chat.wait()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the requests need curl")
+async def test_requests_for_a_project_of_your_own_make_what_they_say(tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "TOKEN": ADMIN_TOKEN}
+    async with running_server({}, folder=tmp_path) as server, httpx.AsyncClient(base_url=server.url) as http:
+        for request in code_blocks("docs/getting-started.md", "A project of your own"):
+            typed = request.replace(DEMO_URL, server.url)
+            answer = await asyncio.to_thread(
+                subprocess.run, typed, shell=True, env=environ, capture_output=True, timeout=SECONDS, check=True
+            )
+            assert b'"data"' in answer.stdout
+        roles = (await http.get("/roles", headers=ADMIN)).json()["data"]
+        (member,) = [role["id"] for role in roles if role["name"] == "Member"]
+        users = [{"email": f"{name}@example.com", "role": member, "token": name} for name in ("ada", "bob")]
+        assert (await http.post("/users", headers=ADMIN, json=users)).is_success
+        ada, bob = ({"Authorization": f"Bearer {user['token']}"} for user in users)
+        assert (await http.post("/items/notes", headers=ada, json={"text": "mine"})).is_success
+        read = [(await http.get("/items/notes?fields=text", headers=who)).json()["data"] for who in (ada, bob)]
+    assert read == [[{"text": "mine"}], []]
+
+
+async def test_program_that_mounts_tidegate_works_as_printed(tmp_path: Path) -> None:
+    (program,) = code_blocks("docs/deployment.md", "In a program of your own", "python")
+    (tmp_path / "own.py").write_text(program)
+    port, server = free_port(), "tidegate.realtime.uvicorn_protocol:UvicornProtocol"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "own:host", "--ws", server, "--port", str(port)),
+        cwd=tmp_path,
+        env={**BASE_ENV, "PATH": os.environ["PATH"]},
+        stderr=PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(SECONDS):
+            while b"Uvicorn running" not in (line := await process.stderr.readline()):
+                assert line
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/realtime", headers=ADMIN) as http:
+                fields = [{"field": "id", "type": "integer", "schema": {"is_primary_key": True}}]
+                made = await http.post("/collections", json={"collection": "notes", "schema": {}, "fields": fields})
+                assert made.is_success
+                url = f"ws://127.0.0.1:{port}/realtime/websocket"
+                async with Client(url, Token(ADMIN_TOKEN)) as client, client.subscribe("notes") as events:
+                    assert (await anext(events)).data == []
+                    assert (await http.post("/items/notes", json={"id": 7})).is_success
+                    assert await anext(events) == Event("create", [{"id": 7}])
+    finally:
+        process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), SECONDS)

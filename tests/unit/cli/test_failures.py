@@ -1,5 +1,6 @@
 """The sentence for an operator when a server does not start: what and why, and no credentials."""
 
+import asyncmy.errors
 import pytest
 import redis.exceptions
 
@@ -37,6 +38,16 @@ def failed(cause: BaseException) -> TidegateError:
             {"redis": "redis://:hush@cache:6379/0"},
             redis.exceptions.ConnectionError("Error 111 connecting to cache:6379."),
             "Redis at cache:6379/0 cannot be used: Error 111 connecting to cache:6379.",
+        ),
+        (
+            {"db_client": "mysql", "db_host": "db", "db_database": "app"},
+            asyncmy.errors.OperationalError(1049, "Unknown database 'app'"),
+            "The database db:3306/app cannot be used: Unknown database 'app'.",
+        ),
+        (
+            {"db_client": "mysql", "db_host": "db", "db_database": "app"},
+            TimeoutError(),
+            "The database db:3306/app cannot be used: it does not answer.",
         ),
     ],
 )
