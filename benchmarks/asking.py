@@ -92,11 +92,6 @@ class EchoAsker(WSListener):
         transport.send(WSMsgType.TEXT, b"sub")
 
 
-def returned(listener: WSListener) -> WSListener:
-    """For picows, which makes the listener itself."""
-    return listener
-
-
 async def ask(what: str, url: str, connections: int, seconds: float) -> None:
     count, place = Count(), urlsplit(url)
     request = REQUEST.format(host=place.netloc).encode()
@@ -106,7 +101,7 @@ async def ask(what: str, url: str, connections: int, seconds: float) -> None:
                 partial(HttpAsker, request, count), place.hostname or "", place.port or 80
             )
         else:
-            await ws_connect(partial(returned, EchoAsker(count)), url.replace("http", "ws", 1) + "/")
+            await ws_connect(partial(EchoAsker, count), url.replace("http", "ws", 1) + "/")
     count.seconds.clear()
     start = time.perf_counter()
     await asyncio.sleep(seconds)

@@ -42,8 +42,8 @@ async def warm(url: str) -> None:
     """Have it write, so that what a first write costs is not measured."""
     for _ in range(WARMING):
         async with httpx.AsyncClient(base_url=url, headers=ADMIN, timeout=60) as http:
-            for path, row_ in (("/items/messages", {"text": "warm"}), ("/items/notes", {"title": "warm"})):
-                (await http.post(path, json=row_)).raise_for_status()
+            for path, item in (("/items/messages", {"text": "warm"}), ("/items/notes", {"title": "warm"})):
+                (await http.post(path, json=item)).raise_for_status()
 
 
 def wrong(round_: Round, repetitions: Sequence[Answers]) -> bool:
@@ -97,10 +97,7 @@ async def run(rounds: Sequence[Round], users: int, *, writes: bool) -> bool:
                     answers[name] = await perform(measurement, database, users)
                     print(answers[name], flush=True)
                 repetitions.append(answers)
-            rows += [
-                [round_.name if first else "", *row(figure, repetitions)]
-                for first, figure in zip([True, *[False] * len(round_.figures)], round_.figures, strict=False)
-            ]
+            rows += [["" if at else round_.name, *row(figure, repetitions)] for at, figure in enumerate(round_.figures)]
             if wrong(round_, repetitions):
                 faulty.append(round_.name)
     figures = f"{circumstances}\n\n{table(HEAD, rows, left=2)}"

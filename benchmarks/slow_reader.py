@@ -12,7 +12,6 @@ import secrets
 import socket
 import struct
 import time
-from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -74,7 +73,10 @@ async def fan_out(url: str, n: int, m: int, *, slow: bool) -> None:
         query = {"fields": ["id", "title"]}
         subscribe = {"type": "subscribe", "collection": collection, "event": "create", "uid": "s", "query": query}
         hello = {"type": "auth", "access_token": ADMIN_TOKEN}
-        receive = partial(received, tally, number)
+
+        def receive(payload: bytes) -> None:
+            tally.receive(number, number_in(payload))
+
         return Subscriber(json.dumps(hello).encode(), json.dumps(subscribe).encode(), receive, ready_one)
 
     async with httpx.AsyncClient(base_url=url, timeout=60, headers=ADMIN) as http:
@@ -94,10 +96,6 @@ async def fan_out(url: str, n: int, m: int, *, slow: bool) -> None:
         if reading is not None:
             print(await told(reading))
     del links
-
-
-def received(tally: Tally, number: int, payload: bytes) -> None:
-    tally.receive(number, number_in(payload))
 
 
 def main() -> None:

@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
 import httpx
@@ -90,18 +89,21 @@ async def count(database: str, n: int, k: int, m: int) -> None:
             hello = {"type": "auth", "access_token": tokens(number)}
             query = {"fields": ["id", "text"], "limit": 1, "filter": {"room": {"_gt": -1 - number % k}}}
             subscribe = {"type": "subscribe", "collection": "messages", "uid": "s", "query": query}
-            receive = partial(received, tally, number)
+
+            def receive(payload: bytes) -> None:
+                tally.receive(number, number_in(payload))
+
             return Subscriber(json.dumps(hello).encode(), json.dumps(subscribe).encode(), receive, ready_one)
 
         links = await gather_connections(n, subscriber, telling.url.replace("http", "ws", 1) + "/websocket")
         assert await until(lambda: ready[0] == n), "they subscribe"
 
-        async def statements_per_event(publish: Callable[[int], object]) -> float:
+        async def statements_per_event(publish: Callable[[int], Awaitable[None]]) -> float:
             before = proxy.statements
             for number in range(m):
                 heard = len(tally.latency)
                 tally.sent[number] = time.perf_counter()
-                await publish(number)  # type: ignore[misc]
+                await publish(number)
                 await until(lambda heard=heard: len(tally.latency) >= heard + n, seconds=20)
             return (proxy.statements - before) / m
 
@@ -124,10 +126,6 @@ async def count(database: str, n: int, k: int, m: int) -> None:
         tally.report(f"without rows n={n} k={k}", n * m, time.perf_counter() - start, 0)
         print(f"statements: {with_row:g} for an event with its row, {without:g} for an event without, {k} groups")
     del links
-
-
-def received(tally: Tally, number: int, payload: bytes) -> None:
-    tally.receive(number, number_in(payload))
 
 
 def main() -> None:

@@ -12,9 +12,6 @@ from tidegate.database import alter_server, alter_sqlite
 from tidegate.database.catalog import Column, ForeignKey
 from tidegate.schema.model import Field
 
-Change = tuple[Column, Field]
-"""A column, and the field that it is to become."""
-
 
 class Alterations(Protocol):
     """What can be changed of a table. Rows stay; what they cannot become raises the engine's error."""
@@ -23,8 +20,8 @@ class Alterations(Protocol):
         """Add a column to `field.collection`, with its unique index where it is unique."""
         ...
 
-    def alter_columns(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
-        """Give columns of one table the type, nullability, default and uniqueness of their fields, all or none.
+    def alter_columns(self, connection: sa.Connection, changes: Sequence[tuple[Column, Field]]) -> None:
+        """Give columns of one table the type, nullability, default and uniqueness of these fields, all or none.
 
         What they have of them already stays.
         """

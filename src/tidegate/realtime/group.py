@@ -223,9 +223,9 @@ class Family:
             images = (*images, *change.before)
         if self._field is None or not images:
             return tuple(self.groups.values())
-        # No row meets `= NULL`.
-        if any(self._field not in image for image in images):
+        if any(self._field not in image for image in images):  # which are of another schema than the plan
             return tuple(self.groups.values())
+        # No row meets `= NULL`.
         values = {image[self._field] for image in images} - {None}
         return [group for value in values for group in self._by_demand.get(value, ())]
 

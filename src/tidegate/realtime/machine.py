@@ -64,7 +64,7 @@ class SocketMachine(ABC):
         self._auth = auth
         self._rules = rules
         self._heartbeat = Heartbeat(rules.heartbeat_period)
-        self._window = Window() if rules.message_points is not None else None
+        self._window = Window()
 
     @property
     def closed(self) -> bool:
@@ -104,9 +104,7 @@ class SocketMachine(ABC):
     def _allows(self, now: float) -> bool:
         """Count a message; whether it keeps to the rate limit."""
         points = self._rules.message_points
-        if self._window is None or points is None:
-            return True
-        return self._window.hit(points, self._rules.message_duration, now).allowed
+        return points is None or self._window.hit(points, self._rules.message_duration, now).allowed
 
     @abstractmethod
     def _say_auth(self, owed: tuple[AuthEffect, ...], now: float) -> list[Effect]:

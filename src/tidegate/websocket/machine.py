@@ -54,8 +54,7 @@ class MessageMachine(JSONMachine):
         if self.closed:
             return effects
         self._heartbeat.heard()
-        allowed = self._window is None or not self._is_counted() or self._allows(now)
-        if not allowed and not isinstance(message, Pong):
+        if self._is_counted() and not self._allows(now) and not isinstance(message, Pong):
             message = _TOO_MANY
         if isinstance(message, Ping) and self._auth.admitted:
             if self._rules.heartbeat_period is not None:
