@@ -13,6 +13,7 @@ from tidegate.items.payload import mask
 from tidegate.items.read import read_plan
 from tidegate.query.compile import compile_condition
 from tidegate.query.condition import Column, Condition
+from tidegate.query.deleted import of_deleted
 from tidegate.query.operators import canonical
 from tidegate.query.plan import ReadPlan
 from tidegate.query.selection import Selection, Value
@@ -61,7 +62,7 @@ class Reader:
         asked = [change.keys[number] for number in group.positions(change)]
         if change.action == "delete":
             before = [change.before[number] for number in group.positions(change)]
-            visible = await self._were_visible(group.plan(now), before)
+            visible = await self._matched(of_deleted(group.plan(now).condition), change.collection, before)
             keys = [key for number, key in enumerate(asked) if number in visible]
             return group.encode("delete", keys, ()) if keys else []
         rows = await self.rows(group.plan(now).with_keys(asked))
@@ -75,7 +76,8 @@ class Reader:
         unseen = [at for at in group.leavable(change) if key_text(group.key_field, change.keys[at]) not in rows]
         if not unseen or group.leave is None:
             return []
-        left = await self._were_visible(group.plan(now), [change.before[at] for at in unseen])
+        before = [change.before[at] for at in unseen]
+        left = await self._matched(group.plan(now).condition, change.collection, before)
         keys = [change.keys[at] for number, at in enumerate(unseen) if number in left]
         return group.leave(keys) if keys else []
 
@@ -90,9 +92,9 @@ class Reader:
         read = ({(text := key_text(group.key_field, key)): rows.get(text) for key in keys} for keys in asked)
         return [next(read) if event is None else event for event in events]
 
-    async def _were_visible(self, plan: ReadPlan, images: Sequence[Image]) -> set[int]:
-        """Which of the rows, that are gone, the plan's condition matches, going by their images."""
-        table = self._database.tables[plan.collection]
+    async def _matched(self, condition: Condition, collection: str, images: Sequence[Image]) -> set[int]:
+        """Which of the rows the condition matches, going by their images and by related rows as they are by now."""
+        table = self._database.tables[collection]
         position = "position"
         while position in table.c:
             position += "_"
@@ -105,7 +107,7 @@ class Reader:
                 for number, image in enumerate(images)
             )
         ).subquery()
-        matching = self._condition(plan.condition, as_they_were)
+        matching = self._condition(condition, as_they_were)
         found = await self._database.fetch(sa.select(as_they_were.c[position]).where(matching))
         return {row[0] for row in found}
 

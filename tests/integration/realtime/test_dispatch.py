@@ -167,6 +167,32 @@ async def test_deleted_row_is_judged_as_it_was_by_rules_on_related_rows(any_worl
     assert listener.take() == [("delete", [1, 2])]
 
 
+NO_DRAFTS = {"articles": {"_none": {"status": {"_eq": "draft"}}}}
+
+
+@pytest.mark.parametrize(
+    ("demand", "told"),
+    [
+        ({"author": NO_DRAFTS}, [("delete", [4])]),
+        ({"author": {"count(articles)": {"_lt": 2}}}, []),
+        ({"_or": [{"status": {"_eq": "draft"}}, {"author": NO_DRAFTS}]}, [("delete", [3, 4])]),
+        ({"_and": [{"author": {"_nnull": True}}, {"author": {"name": {"_neq": "Ada"}}}]}, [("delete", [3, 6])]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("ruled", [True, False], ids=["rule", "filter"])
+async def test_deletion_shows_no_row_that_was_hidden_for_being_there(
+    world: World, ruled: bool, demand: dict[str, object], told: list[tuple[str, list[Key]]]
+) -> None:
+    """Author 2 has a draft, 3, and a published article, 6: neither was to be seen, until both are gone. 4 has none."""
+    await world.create("articles", {"id": 6, "title": "x", "status": "published", "views": 200, "author": 2})
+    listener = world.listener(rights_with({"articles": [rule(demand)], "authors": [rule()]}) if ruled else ADMIN)
+    listener.watch("articles", {"fields": ["id"], "filter": None if ruled else demand})
+    await world.delete("articles", 3, 4, 6)
+    await world.settled()
+    assert listener.take() == told
+
+
 async def test_change_without_images_is_answered_with_one_read_for_all(world: World) -> None:
     member, other, everything = world.listener(MEMBER_RIGHTS), world.listener(OTHER_RIGHTS), world.listener()
     for listener in (member, other, everything):
