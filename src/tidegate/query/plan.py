@@ -17,7 +17,7 @@ from tidegate.query.operators import canonical, convert
 from tidegate.query.rules import sight_of
 from tidegate.query.selecting import Selector
 from tidegate.query.selection import Order, Selection, Value
-from tidegate.schema import Schema
+from tidegate.schema import Field, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,19 @@ class ReadPlan:
 
         What cannot be a key of the collection is left out.
         """
-        known: list[int | str] = []
-        for key in keys:
-            try:
-                known.append(canonical(self.selection.key, key))
-            except TidegateError:
-                continue
-        return ReadPlan(self.selection, self.visible, self.meta, self.arguments, tuple(known), self.variables)
+        known = canonical_keys(self.selection.key, keys)
+        return ReadPlan(self.selection, self.visible, self.meta, self.arguments, known, self.variables)
+
+
+def canonical_keys(field: Field, keys: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Primary keys as API values of their field. What cannot be one is left out."""
+    known: list[int | str] = []
+    for key in keys:
+        try:
+            known.append(canonical(field, key))
+        except TidegateError:
+            continue
+    return tuple(known)
 
 
 def plan_read(query: Query, collection: str, schema: Schema, rights: Rights, limits: Limits) -> ReadPlan:

@@ -14,8 +14,7 @@ from tidegate.items.read import read_plan
 from tidegate.query.compile import compile_condition
 from tidegate.query.condition import Column, Condition
 from tidegate.query.deleted import of_deleted
-from tidegate.query.operators import canonical
-from tidegate.query.plan import ReadPlan
+from tidegate.query.plan import ReadPlan, canonical_keys
 from tidegate.query.selection import Selection, Value
 from tidegate.realtime.group import Group, key_text
 from tidegate.realtime.snapshot import State
@@ -49,10 +48,10 @@ class Reader:
         return {key_text(field, row.pop(_KEY)): row for row in await read_plan(self._database, _with_key(plan))}
 
     async def images(self, collection: str, keys: Sequence[Key]) -> dict[str, Image]:
-        """The rows that are there, whole, by `key_text`."""
+        """The rows that are there, whole, by `key_text`. What cannot be a key of the collection is left out."""
         described = self._database.schema.collections[collection]
         field, table = described.key_field, self._database.tables[collection]
-        statement = sa.select(table).where(table.c[field.name].in_([canonical(field, key) for key in keys]))
+        statement = sa.select(table).where(table.c[field.name].in_(canonical_keys(field, keys)))
         found = await self._database.fetch(statement)
         images = [mask(described, dict(row._mapping)) for row in found]
         return {key_text(field, image[field.name]): image for image in images}

@@ -197,7 +197,7 @@ async def test_change_without_images_is_answered_with_one_read_for_all(world: Wo
     member, other, everything = world.listener(MEMBER_RIGHTS), world.listener(OTHER_RIGHTS), world.listener()
     for listener in (member, other, everything):
         listener.watch("notes", {"fields": ["id"]})
-    world.dispatcher.changed([Change("notes", "update", ("1", "3", "404"))])
+    world.dispatcher.changed([Change("notes", "update", ("1", "3", "404", "no key"))])
     await world.update("notes", [2], title="behind it")
     await world.settled()
     assert world.reader.reads == 1
