@@ -291,12 +291,21 @@ def engine_of(url: str) -> Engine:
 
 
 @contextlib.asynccontextmanager
+async def started_database(url: str) -> AsyncIterator[Database]:
+    """The database behind a URL of `engines.temporary_database`, connected until the end."""
+    database = create_database(settings_of(url))
+    try:
+        await database.start()
+        yield database
+    finally:
+        await database.stop()
+
+
+@contextlib.asynccontextmanager
 async def filled_database(url: str) -> AsyncIterator[Database]:
     """A started `Database` that serves the project, with its rows."""
     schema = build_schema(engine_of(url))
-    database = create_database(settings_of(url))
-    await database.start()
-    try:
+    async with started_database(url) as database:
         async with database.transaction() as transaction:
             for statement in create_tables(schema, engine_of(url)):
                 await transaction.execute(sa.text(statement))
@@ -308,8 +317,6 @@ async def filled_database(url: str) -> AsyncIterator[Database]:
                 for row in rows:
                     await transaction.execute(sa.insert(database.tables[name]).values(dict(row)))
         yield database
-    finally:
-        await database.stop()
 
 
 def settings_of(url: str) -> DatabaseSettings:

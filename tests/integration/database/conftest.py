@@ -4,15 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.schemas import settings_of
-from tidegate.database.engine import Database, create_database
+from tests.support.schemas import started_database
+from tidegate.database.engine import Database
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = create_database(settings_of(database_url))
-    try:
-        await database.start()
+    async with started_database(database_url) as database:
         yield database
-    finally:
-        await database.stop()

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.ddl import run_ddl
-from tests.support.schemas import settings_of
+from tests.support.schemas import started_database
 from tidegate.database import connections_server
 from tidegate.database.connect import DatabaseSettings
 from tidegate.database.connections import READERS
@@ -281,10 +281,8 @@ KILL = {
 @pytest.fixture
 async def killer(database_url: str) -> AsyncIterator[Database]:
     """Another client of the same database, which can end the connections of the first."""
-    other = create_database(settings_of(database_url))
-    await other.start()
-    yield other
-    await other.stop()
+    async with started_database(database_url) as other:
+        yield other
 
 
 async def kill_connections(killer: Database) -> None:
@@ -391,20 +389,18 @@ async def test_transaction_that_gets_no_connection_is_unavailable(
 ) -> None:
     monkeypatch.setattr(connections_server, "WRITERS", 1)
     monkeypatch.setattr(connections_server, "POOL_WAIT_SECONDS", 0.05)
-    database = create_database(settings_of(database_url))
-    await database.start()
+    async with started_database(database_url) as database:
 
-    async def write() -> None:
+        async def write() -> None:
+            async with database.transaction() as transaction:
+                await transaction.fetch(sa.text("SELECT 1"))
+
         async with database.transaction() as transaction:
             await transaction.fetch(sa.text("SELECT 1"))
-
-    async with database.transaction() as transaction:
-        await transaction.fetch(sa.text("SELECT 1"))
-        with pytest.raises(TidegateError) as crowded:
-            await write()
-    assert crowded.value.code == "SERVICE_UNAVAILABLE"
-    await write()
-    await database.stop()
+            with pytest.raises(TidegateError) as crowded:
+                await write()
+        assert crowded.value.code == "SERVICE_UNAVAILABLE"
+        await write()
 
 
 @pytest.mark.parametrize("client", ["pg", "mysql"])

@@ -11,7 +11,7 @@ from tests.integration.database.test_engine import kill_connections
 from tests.support.ddl import run_ddl
 from tests.support.probes import execute
 from tests.support.proxy import Proxy, proxy_before
-from tests.support.schemas import settings_of
+from tests.support.schemas import settings_of, started_database
 from tidegate.database.engine import Database, create_database
 from tidegate.errors import Forbidden, TidegateError
 
@@ -25,11 +25,9 @@ COUNTERS = "CREATE TABLE counters (id integer NOT NULL PRIMARY KEY, count intege
 @pytest.fixture
 async def killer(database_url: str) -> AsyncIterator[Database]:
     """Another client of the same database."""
-    other = create_database(settings_of(database_url))
-    await other.start()
-    await run_ddl(other, COUNTERS, "INSERT INTO counters VALUES (1, 0)")
-    yield other
-    await other.stop()
+    async with started_database(database_url) as other:
+        await run_ddl(other, COUNTERS, "INSERT INTO counters VALUES (1, 0)")
+        yield other
 
 
 def uses(database: Database, table: sa.Table) -> list[Callable[[], Awaitable[object]]]:

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from tests.support import engines
 from tests.support.ddl import run_ddl
-from tests.support.schemas import settings_of
+from tests.support.schemas import started_database
 from tidegate.database.ddl import create_table, run
-from tidegate.database.engine import Database, create_database
+from tidegate.database.engine import Database
 from tidegate.database.functions import date_part, json_length
 from tidegate.schema import Field, FieldType
 from tidegate.schema.values import parse
@@ -56,24 +56,15 @@ UNORDERED = (FieldType.JSON, FieldType.CSV, FieldType.BINARY, FieldType.STRING, 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=engines.DATABASE_ENGINES)
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """One for all tests of an engine, which make their table anew."""
-    async with engines.temporary_database(request.param) as url:
-        database = create_database(settings_of(url))
-        try:
-            await database.start()
-            yield database
-        finally:
-            await database.stop()
+    async with engines.temporary_database(request.param) as url, started_database(url) as database:
+        yield database
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def own_database(database_url: str) -> AsyncIterator[Database]:
     """For what only one engine has."""
-    database = create_database(settings_of(database_url))
-    try:
-        await database.start()
+    async with started_database(database_url) as database:
         yield database
-    finally:
-        await database.stop()
 
 
 async def make_table(database: Database, *fields: Field) -> sa.Table:
