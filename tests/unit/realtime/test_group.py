@@ -102,7 +102,7 @@ def test_whatever_changes_the_answer_makes_another_group(subscribed: Subscribed,
 
 
 def test_rule_on_the_user_is_found_by_the_value_of_the_row(subscribed: Subscribed) -> None:
-    subscriptions = [subscribed.join("notes", member_number(number)) for number in range(10_000)]
+    subscriptions = [subscribed.join("notes", member_number(number)) for number in range(100)]
     owner = f"0a0a0a0a-0000-4000-8000-{42:012d}"
     assert subscribed.touched(Change("notes", "create", (1,), after=(note(1, owner),))) == [subscriptions[42].group]
     assert subscribed.touched(Change("notes", "delete", (1,), before=(note(1, owner),))) == [subscriptions[42].group]
