@@ -5,6 +5,7 @@ import secrets
 from tidegate.access.rights import Rights
 from tidegate.app.configured import query_limits
 from tidegate.app.server import Running
+from tidegate.cli.administrator import introduction, with_password
 from tidegate.cli.output import CommandError, say
 from tidegate.cli.system import perform
 from tidegate.errors import TidegateError
@@ -14,26 +15,16 @@ from tidegate.settings import Settings, load_settings
 
 TOKEN_BYTES = 24
 """Random bytes of a static token: 32 characters."""
-PASSWORD_BYTES = 12
-"""Random bytes of a generated password: 16 characters."""
 
 
 def bootstrap() -> None:
     """Make the first tables and rows, and say who the administrator is."""
-    settings = load_settings()
-    given = settings.admin_password
-    if settings.admin_email is not None and given is None:
-        settings = settings.model_copy(update={"admin_password": secrets.token_urlsafe(PASSWORD_BYTES)})
-    made = perform(settings, _was_bootstrapped)
-    if not made:
-        say("The database has its system tables already; nothing was done.")
-    elif settings.admin_email is None:
-        say("Made the system tables, and no administrator, since ADMIN_EMAIL is not set. To make one:")
-        say("tidegate users create --role Administrator --email ADDRESS")
+    given = load_settings()
+    settings = with_password(given)
+    if perform(settings, _was_bootstrapped):
+        say(introduction(given, settings))
     else:
-        say(f"Made the system tables and the administrator {settings.admin_email}.")
-        if given is None:
-            say(f"Password (shown this once): {settings.admin_password}")
+        say("The database has its system tables already; nothing was done.")
 
 
 def create_user(email: str, password: str, role: str | None) -> None:

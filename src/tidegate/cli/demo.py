@@ -11,8 +11,9 @@ from typing import Any
 from tidegate import logging as tidegate_logging
 from tidegate.access.rights import Rights
 from tidegate.app.server import Running
-from tidegate.cli.accounts import PASSWORD_BYTES, TOKEN_BYTES
+from tidegate.cli.accounts import TOKEN_BYTES
 from tidegate.cli.address import LOCAL_URL, listening_socket
+from tidegate.cli.administrator import PASSWORD_BYTES
 from tidegate.cli.foreground import own_foreground
 from tidegate.cli.output import CommandError, say
 from tidegate.cli.serving import serve

@@ -18,8 +18,9 @@ import uvicorn
 from tidegate import logging as tidegate_logging
 from tidegate.app import Tidegate, create_app
 from tidegate.cli.address import BACKLOG, listening_socket, local_url
+from tidegate.cli.administrator import introduction, with_password
 from tidegate.cli.failures import why_not_started
-from tidegate.cli.output import CommandError
+from tidegate.cli.output import CommandError, say
 from tidegate.cli.system import prepare_folder
 from tidegate.errors import TidegateError
 from tidegate.realtime.socket import SERVICE_RESTART
@@ -63,7 +64,14 @@ def serve(
     """
     prepare_folder(settings)
     host, port = listener.getsockname()[:2]
-    app = create_app(settings)
+    used = with_password(settings)
+    app = create_app(used)
+
+    def answering() -> None:
+        if app.running.bootstrapped:
+            say(introduction(settings, used))
+        started(local_url(host, port))
+
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -81,7 +89,7 @@ def serve(
         backlog=BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = _Server(config, lambda: started(local_url(host, port)), partial(_drain, app, settings))
+    server = _Server(config, answering, partial(_drain, app, settings))
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
             runner.run(_run(app, server, listener, supervisor))

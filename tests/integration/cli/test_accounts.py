@@ -36,6 +36,24 @@ async def test_bootstrap_does_not_print_a_password_that_was_given(tmp_path: Path
     assert await logs_in(tmp_path, "root@example.com", "given-password")
 
 
+async def test_start_tells_of_the_administrator_that_it_made_once(tmp_path: Path) -> None:
+    environ = {"ADMIN_EMAIL": "root@example.com", "ADMIN_PASSWORD": "", "ADMIN_TOKEN": ""}
+    async with running_server(environ, folder=tmp_path) as server:
+        password = re.search(r"Password \(shown this once\): (\S{16})\n", server.log)
+        assert password is not None
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            credentials = {"email": "root@example.com", "password": password[1]}
+            assert (await client.post("/auth/login", json=credentials)).is_success
+    async with running_server(environ, folder=tmp_path) as server:
+        assert "Password" not in server.log
+
+
+async def test_start_without_an_administrator_says_how_to_make_one(tmp_path: Path) -> None:
+    environ = {"ADMIN_EMAIL": "", "ADMIN_PASSWORD": "", "ADMIN_TOKEN": ""}
+    async with running_server(environ, folder=tmp_path) as server:
+        assert "tidegate users create --role Administrator" in server.log
+
+
 def test_bootstrap_leaves_a_bootstrapped_database_alone(tmp_path: Path) -> None:
     bootstrapped(tmp_path)
     assert bootstrapped(tmp_path, ADMIN_EMAIL="late@example.com") == (
