@@ -113,6 +113,13 @@ class InvalidQuery(TidegateError):
         super().__init__("INVALID_QUERY", f"Invalid query. {reason}.", reason=reason)
 
 
+class OutdatedSchema(TidegateError):
+    """The database lacks a table or column that it had when it was looked at: another program changed it meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("SERVICE_UNAVAILABLE")
+
+
 class Conflict(TidegateError):
     """The database gave this transaction up for the sake of another (deadlock, serialization failure): try it again."""
 

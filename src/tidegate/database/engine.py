@@ -19,7 +19,7 @@ from tidegate.database.faults import translate
 from tidegate.database.introspection import Snapshot, take_snapshot
 from tidegate.database.prepared import PreparedRead
 from tidegate.database.tables import build_tables
-from tidegate.errors import CommitUnansweredError, Conflict
+from tidegate.errors import CommitUnansweredError, Conflict, OutdatedSchema, TidegateError
 from tidegate.schema.model import Schema
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class Database:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._handlers: list[Callable[[Schema], None]] = []
+        self._outdated_handlers: list[Callable[[], None]] = []
         self._reloading = asyncio.Lock()
         self.capabilities: Capabilities = known.SQLITE
         self.schema = Schema({}, ())
@@ -141,6 +142,19 @@ class Database:
         """Have `handler` called with each new snapshot."""
         self._handlers.append(handler)
 
+    def on_outdated(self, handler: Callable[[], None]) -> None:
+        """Have `handler` called when the database turns out to lack what the snapshot has."""
+        self._outdated_handlers.append(handler)
+
+    def _translated(
+        self, error: Exception, statement: sa.Executable | None = None, values: Mapping[str, Any] | None = None
+    ) -> TidegateError:
+        found = translate(error, self.schema, statement, values)
+        if isinstance(found, OutdatedSchema):
+            for handler in self._outdated_handlers:
+                handler()
+        return found
+
     def _snapshot(self) -> Snapshot:
         with self._connections.reader.connect() as connection:
             return take_snapshot(connection)
@@ -154,7 +168,7 @@ class Database:
                     raise
                 return await self._connections.read(work)
         except self._connections.faults as error:
-            raise translate(error, self.schema) from error
+            raise self._translated(error) from error
 
 
 class Transaction:
@@ -222,7 +236,7 @@ class Transaction:
                 await self._connections.write(self._close)
                 return await self._connections.write(lambda: work(self._open()))
         except self._connections.faults as error:
-            raise translate(error, self._database.schema, statement, values) from error
+            raise self._database._translated(error, statement, values) from error
         finally:
             self._fresh = False
 

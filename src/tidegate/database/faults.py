@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from tidegate.errors import Conflict, InvalidPayload, TidegateError
+from tidegate.errors import Conflict, InvalidPayload, OutdatedSchema, TidegateError
 from tidegate.schema.model import Collection, Schema
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ def _client_error(
 ) -> TidegateError:
     if fault.code == _CONFLICT:
         return Conflict()
+    if fault.code == _OUTDATED:
+        return OutdatedSchema()
     if fault.code == "INVALID_PAYLOAD":
         return InvalidPayload(f'Invalid value for field "{fault.column}"' if fault.column else "Invalid value")
     if fault.code not in _ABOUT_A_VALUE:
@@ -152,6 +154,8 @@ def _values(statement: sa.Executable | None) -> Mapping[str, Any]:
 _UNKNOWN = Fault("INTERNAL_SERVER_ERROR")
 _CONFLICT = "conflict"
 """Not a code of the table of errors: becomes `Conflict`."""
+_OUTDATED = "outdated"
+"""Nor is this one: becomes `OutdatedSchema`."""
 
 
 def _engine_fault(error: DBAPIError) -> Fault:
@@ -187,6 +191,8 @@ _SQLSTATES: Mapping[str, str] = {
     "54000": "INVALID_QUERY",
     "54001": "INVALID_QUERY",
     "54011": "INVALID_QUERY",
+    "42703": _OUTDATED,
+    "42P01": _OUTDATED,
     "40001": _CONFLICT,
     "40P01": _CONFLICT,
     "55P03": "SERVICE_UNAVAILABLE",
@@ -242,6 +248,8 @@ _MYSQL_CODES: Mapping[int, str] = {
     1071: "INVALID_PAYLOAD",
     1118: "INVALID_PAYLOAD",
     1436: "INVALID_QUERY",
+    1054: _OUTDATED,
+    1146: _OUTDATED,
     1205: _CONFLICT,
     1213: _CONFLICT,
     1020: _CONFLICT,
@@ -303,8 +311,11 @@ _SQLITE_MESSAGES: Mapping[str, str] = {
     "integer overflow": "VALUE_OUT_OF_RANGE",
     "no such table: main.": "INVALID_FOREIGN_KEY",
     "foreign key mismatch": "INVALID_FOREIGN_KEY",
+    "no such table: ": _OUTDATED,
+    "no such column: ": _OUTDATED,
 }
-"""First parts of messages, for errors that have no name of their own."""
+"""First parts of messages, for errors that have no name of their own; the first that fits tells."""
+_SQLITE_NO_COLUMN = re.compile(r"table .+ has no column named ")
 _SQLITE_COLUMN = re.compile(r"failed: (?P<table>[^.]+)\.(?P<column>[^,]+)$")
 
 
@@ -312,6 +323,8 @@ def _sqlite(name: str, message: str) -> Fault:
     code = _SQLITE_NAMES.get(name)
     if code is None:
         code = next((code for start, code in _SQLITE_MESSAGES.items() if message.startswith(start)), None)
+    if code is None and _SQLITE_NO_COLUMN.match(message):
+        code = _OUTDATED
     if code is None:
         return Fault("SERVICE_UNAVAILABLE") if name.startswith(_SQLITE_UNAVAILABLE) else _UNKNOWN
     about = _SQLITE_COLUMN.search(message)

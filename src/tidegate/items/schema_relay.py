@@ -1,7 +1,7 @@
 """A schema that changed in one process is looked at anew in all.
 
 The message says only that it changed: what it is now, each process reads from the database itself. Programs that send
-no such message are known by their changes of the collections that describe the schema.
+no such message are known by their changes of the collections that describe the schema, or by what a statement misses.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ class SchemaRelay:
         self._outdated = False
         self._task: asyncio.Task[None] | None = None
         database.on_schema(self._publish)
+        database.on_outdated(self._look)
         messenger.subscribe(CHANNEL, lambda _: self._look())
         messenger.on_gap(self._look)
 

@@ -160,14 +160,21 @@ async def test_deadlock_is_a_conflict_for_one_of_the_two(database: Database) -> 
         assert await task == "done"
 
 
-async def test_query_of_what_is_gone_is_internal_and_shows_nothing(
+async def test_what_is_gone_makes_the_schema_outdated_and_shows_nothing(
     database: Database, children: sa.Table, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await run_ddl(database, "DROP TABLE children")
-    with pytest.raises(TidegateError) as caught:
-        await database.fetch(sa.select(children).where(children.c.code == "secret value"))
-    assert caught.value.code == "INTERNAL_SERVER_ERROR"
-    assert caught.value.message == "An unexpected error occurred."
+    outdated: list[str] = []
+    database.on_outdated(lambda: outdated.append("told"))
+    await run_ddl(database, "ALTER TABLE children DROP COLUMN needed")
+    read = sa.select(children.c.needed).where(children.c.code == "secret value")
+    write = sa.insert(children).values(child(needed="secret value"))
+    for drop in ("SELECT 1", "DROP TABLE children"):
+        await run_ddl(database, drop)
+        with pytest.raises(TidegateError) as caught:
+            await database.fetch(read)
+        assert caught.value.code == "SERVICE_UNAVAILABLE"
+        assert (await refused(database, write)).code == "SERVICE_UNAVAILABLE"
+    assert outdated == ["told"] * 4
     assert "secret value" not in caplog.text
     assert "SELECT" not in caplog.text
 
