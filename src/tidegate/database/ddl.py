@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from tidegate.database.catalog import Column, ForeignKey
 from tidegate.database.column_types import default_value, is_default
-from tidegate.database.types import FLOAT_DIGITS, LONG_DECIMAL, ApiType
+from tidegate.database.results import FLOAT_DIGITS
+from tidegate.database.types import LONG_DECIMAL, ApiType
 from tidegate.schema.model import Field, FieldType
 
 CURRENT_TIMESTAMP = "CURRENT_TIMESTAMP"
