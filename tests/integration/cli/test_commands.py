@@ -1,5 +1,6 @@
 """The commands as a person runs them: real processes, real files."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.private_servers import free_port
-from tests.support.server import TIDEGATE
+from tests.support.server import TIDEGATE, running_server
 
 
 def tidegate(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -95,3 +96,10 @@ def test_listening_at_what_is_no_url_is_one_sentence(tmp_path: Path) -> None:
     failed = tidegate("listen", "messages", "--url", "127.0.0.1:8055", folder=tmp_path)
     assert failed.returncode != 0
     assert failed.stderr == "tidegate: 127.0.0.1:8055 is not an http, https, ws or wss URL.\n"
+
+
+async def test_listening_without_saying_who_one_is_names_the_options(tmp_path: Path) -> None:
+    async with running_server({"WEBSOCKETS_REST_AUTH_TIMEOUT": "0.2"}) as server:
+        failed = await asyncio.to_thread(tidegate, "listen", "notes", "--url", server.url, folder=tmp_path)
+    assert failed.returncode != 0
+    assert failed.stderr == f"tidegate: {server.url} refuses: Authentication failed. Give --token or --email.\n"
