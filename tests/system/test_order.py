@@ -17,6 +17,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support import engines
+from tests.support.directus import ask
+from tests.support.probes import DatabaseEngine
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 from tests.support.waiting import until
 
@@ -24,15 +26,8 @@ TOKEN = "?access_token=admin-static-token"
 ROWS = 4
 WRITERS = 3
 """At each process."""
-FOLLOWERS = 100
+FOLLOWERS = {"postgresql": 100, "mariadb": 20, "sqlite": 20}
 """At each process; they subscribe while the others write."""
-HISTORY = """
-    CREATE TABLE history (number bigserial PRIMARY KEY, id integer, title text);
-    INSERT INTO history (id, title) SELECT id, title FROM notes;
-    CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN INSERT INTO history (id, title) VALUES (NEW.id, NEW.title); RETURN NULL; END $$;
-    CREATE TRIGGER kept AFTER INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION keep();
-"""
 SLOW_COMMIT = """
     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
@@ -41,6 +36,28 @@ SLOW_COMMIT = """
 """
 GIVEN_UP_SECONDS = 5.0
 """A silent bus is given up after two seconds; the rest is for a busy machine. Redis itself is given up after ten."""
+
+
+def history(engine: DatabaseEngine) -> list[str]:
+    """Statements that have the database write down what becomes of each row."""
+    number = {
+        "postgresql": "bigserial PRIMARY KEY",
+        "mariadb": "bigint AUTO_INCREMENT PRIMARY KEY",
+        "sqlite": "integer PRIMARY KEY AUTOINCREMENT",
+    }[engine]
+    note = "INSERT INTO history (id, title) VALUES (NEW.id, NEW.title);"
+    statements = [
+        f"CREATE TABLE history (number {number}, id integer, title varchar(255))",
+        "INSERT INTO history (id, title) SELECT id, title FROM notes",
+    ]
+    if engine == "postgresql":
+        function = f"CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {note} RETURN NULL; END $$"
+        trigger = "CREATE TRIGGER kept AFTER INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION keep()"
+        return [*statements, function, trigger]
+    events = ("INSERT", "UPDATE")
+    return statements + [
+        f"CREATE TRIGGER kept_{event} AFTER {event} ON notes FOR EACH ROW BEGIN {note} END" for event in events
+    ]
 
 
 class Follower:
@@ -110,10 +127,17 @@ async def late_bus(redis_url: str) -> AsyncIterator[tuple[LateBus, str]]:
 
 
 @pytest.fixture
-async def servers(redis_url: str, late_bus: tuple[LateBus, str]) -> AsyncIterator[tuple[str, list[ServerProcess]]]:
+def engine() -> DatabaseEngine:
+    return "postgresql"
+
+
+@pytest.fixture
+async def servers(
+    engine: DatabaseEngine, redis_url: str, late_bus: tuple[LateBus, str]
+) -> AsyncIterator[tuple[str, list[ServerProcess]]]:
     """The URL of the database, and two processes on it and on one bus, of which the second has the late way to it."""
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(engines.temporary_database("postgresql"))
+        url = await stack.enter_async_context(engines.temporary_database(engine))
         bus = {"REDIS": redis_url, "REDIS_BUS_NAMESPACE": f"tidegate-test-{secrets.token_hex(6)}"}
         variables = {**engines.environment(url), **bus}
         first = await stack.enter_async_context(running_server(variables))
@@ -122,17 +146,16 @@ async def servers(redis_url: str, late_bus: tuple[LateBus, str]) -> AsyncIterato
         yield url, [first, await stack.enter_async_context(running_server(late))]
 
 
+@pytest.mark.parametrize("engine", engines.DATABASE_ENGINES)
 async def test_rows_that_two_processes_write_are_told_in_the_order_of_the_commits(
-    servers: tuple[str, list[ServerProcess]],
+    engine: DatabaseEngine, servers: tuple[str, list[ServerProcess]]
 ) -> None:
     url, processes = servers
     async with httpx.AsyncClient(base_url=processes[0].url, headers=ADMIN) as client:
         rows = (await client.post("/items/notes", json=[{"title": f"first-{row}"} for row in range(ROWS)])).json()
     keys = [row["id"] for row in rows["data"]]
     async with AsyncExitStack() as stack:
-        database = await asyncpg.connect(url)
-        stack.push_async_callback(database.close)
-        await database.execute(HISTORY)
+        await ask(engine, url, history(engine))
         names, enough = itertools.count(), asyncio.Event()
         writing = [
             asyncio.create_task(write(process, keys[start:] + keys[:start], f"w{next(names)}", enough))
@@ -140,17 +163,17 @@ async def test_rows_that_two_processes_write_are_told_in_the_order_of_the_commit
             for start in range(WRITERS)
         ]
         followers: list[Follower] = []
-        for _ in range(FOLLOWERS):
+        for _ in range(FOLLOWERS[engine]):
             for process in processes:
                 socket = await stack.enter_async_context(connect(process.websocket_url + TOKEN, proxy=None))
                 followers.append(Follower(socket))
                 stack.callback(followers[-1].task.cancel)
         enough.set()
         await asyncio.gather(*writing)
-        history: dict[int, list[str]] = {key: [] for key in keys}
-        for record in await database.fetch("SELECT id, title FROM history ORDER BY number"):
-            history.setdefault(record["id"], []).append(record["title"])
-        last = {history[key][-1] for key in keys}
+        committed: dict[int, list[str]] = {key: [] for key in keys}
+        for key, title in await ask(engine, url, ["SELECT id, title FROM history ORDER BY number"]):
+            committed.setdefault(key, []).append(title)
+        last = {committed[key][-1] for key in keys}
         await until(lambda: all(last <= _said(one) for one in followers), 10)
         async with httpx.AsyncClient(base_url=processes[1].url, headers=ADMIN) as client:
             # Behind everything else, so whatever is told twice has been told by then.
@@ -159,7 +182,7 @@ async def test_rows_that_two_processes_write_are_told_in_the_order_of_the_commit
         wrong = [
             (number % len(processes), key, follower.heard[key], titles[-len(follower.heard[key]) :])
             for number, follower in enumerate(followers)
-            for key, titles in ((key, history[key]) for key in keys)
+            for key, titles in ((key, committed[key]) for key in keys)
             if follower.heard[key] != titles[-len(follower.heard[key]) :]
         ]
         assert [follower.inits for follower in followers] == [1] * len(followers)
