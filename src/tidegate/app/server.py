@@ -105,7 +105,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         feed = Feed()
         plans = Plans(database, limits)
         items = Items(database, feed, plans, hasher, clock, directory.sessions, settings.max_batch_mutation)
-        structure = Structure(database)
+        structure = Structure(database, feed)
 
         sources = Sources(lambda: database.schema, plans, Reader(database), feed.caught_up, clock)
         subscriptions = Registry()

@@ -115,21 +115,26 @@ class Feed:
 
 
 @asynccontextmanager
-async def recorded(database: Database, feed: Feed) -> AsyncIterator[tuple[Transaction, list[Change]]]:
+async def recorded(
+    database: Database, feed: Feed, *, restructuring: bool = False
+) -> AsyncIterator[tuple[Transaction, list[Change]]]:
     """A transaction whose changes, appended to the list by the caller, go to the feed if and only if it commits.
 
     Where the answer to COMMIT is lost, it looks whether the changes are there before anybody is told: if they are, all
     is well; if not, it raises `Conflict`; where nobody can tell, `CommitUnansweredError`, and nothing goes out.
+    `restructuring`: the transaction changes tables (`Database.restructuring`).
     """
     changes: list[Change] = []
     ticket: Ticket | None = None
     told: Sequence[Change] = ()
     try:
         try:
-            async with database.transaction() as transaction:
+            async with database.restructuring() if restructuring else database.transaction() as transaction:
                 yield transaction, changes
                 ticket = await feed.enter()
         except CommitUnansweredError:
+            if restructuring and not changes:
+                raise  # only rows tell
             if not await found_out(database, transaction.session, changes):
                 raise Conflict from None
         told = changes

@@ -3,7 +3,8 @@
 Administrators only. A change, also of several collections or fields at once, is one transaction. Where the database
 commits each DDL statement by itself (`Capabilities.transactional_ddl`), the metadata rows are written and taken back
 before the first of them, so that only DDL itself can fail then: new tables are dropped again, and columns of one table
-change in one statement. After every change the database is looked at anew. System tables keep their fields.
+change in one statement. What becomes of metadata rows is told as that of any item, if and only if it is committed.
+After every change the database is looked at anew. System tables keep their fields.
 """
 
 import contextlib
@@ -17,14 +18,15 @@ from tidegate.access.rights import Rights
 from tidegate.database.alter import alterations
 from tidegate.database.catalog import Catalog, ForeignKey, read_catalog
 from tidegate.database.ddl import create_table, run
-from tidegate.database.engine import Database, Transaction
+from tidegate.database.engine import Database
 from tidegate.database.system import system_tables
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items import structure_input as given
 from tidegate.items import structure_output as shape
+from tidegate.items.feed import Feed, recorded
 from tidegate.items.structure_input import Object
 from tidegate.items.structure_output import Item
-from tidegate.items.structure_rows import COLLECTIONS, FIELDS, RELATIONS, MetadataRows, Row
+from tidegate.items.structure_rows import COLLECTIONS, FIELDS, RELATIONS, MetadataRows, MetadataWriter, Row
 from tidegate.schema import Collection, Field, Relation
 
 _DEPENDENTS = ("directus_permissions", "directus_presets", "directus_shares", "directus_versions", "directus_comments")
@@ -51,8 +53,9 @@ class Structure:
     for what cannot be made.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, feed: Feed) -> None:
         self._database = database
+        self._feed = feed
         self._metadata = MetadataRows(database)
 
     # Collections.
@@ -83,12 +86,12 @@ class Structure:
                 if new.fields:
                     _create_table(connection, new, created)
 
-        async def record(transaction: Transaction) -> None:
+        async def record(metadata: MetadataWriter) -> None:
             for new in wanted:
                 if new.row is not None:
-                    await self._metadata.insert(transaction, COLLECTIONS, new.row)
+                    await metadata.insert(COLLECTIONS, new.row)
                 for row in new.field_rows:
-                    await self._metadata.insert(transaction, FIELDS, row)
+                    await metadata.insert(FIELDS, row)
 
         def undo(connection: sa.Connection) -> None:
             for name in created:
@@ -125,9 +128,9 @@ class Structure:
         await self._some_collections(rights, names)
         rows = [self._metadata.from_input(given.member(data, "meta") or {}, COLLECTIONS) for data in several]
 
-        async def record(transaction: Transaction) -> None:
+        async def record(metadata: MetadataWriter) -> None:
             for name, row in zip(names, rows, strict=True):
-                await self._metadata.put(transaction, COLLECTIONS, {"collection": name}, row)
+                await metadata.put(COLLECTIONS, {"collection": name}, row)
 
         await self._change(record)
         return await self._some_collections(rights, names)
@@ -148,29 +151,27 @@ class Structure:
             if name in self._database.schema.collections:
                 _drop_table(connection, name)
 
-        await self._change(lambda transaction: self._forget_collection(transaction, name), drop)
+        await self._change(lambda metadata: self._forget_collection(metadata, name), drop)
 
-    async def _forget_collection(self, transaction: Transaction, name: str) -> None:
-        for row in await self._metadata.all(RELATIONS, transaction):
+    async def _forget_collection(self, metadata: MetadataWriter, name: str) -> None:
+        for row in await metadata.find(RELATIONS, {}):
             if name in (row["many_collection"], row["one_collection"]):
-                await self._forget_relation(transaction, row)
+                await self._forget_relation(metadata, row)
             elif name in (row["one_allowed_collections"] or ()):
                 allowed = [other for other in row["one_allowed_collections"] if other != name]
-                await self._metadata.update(
-                    transaction, RELATIONS, {"id": row["id"]}, {"one_allowed_collections": allowed}
-                )
+                await metadata.update(RELATIONS, {"id": row["id"]}, {"one_allowed_collections": allowed})
         for table in (FIELDS, *_DEPENDENTS):
             if table in self._database.tables:
-                await self._metadata.delete(transaction, table, {"collection": name})
-        await self._metadata.update(transaction, COLLECTIONS, {"group": name}, {"group": None})
-        await self._metadata.delete(transaction, COLLECTIONS, {"collection": name})
+                await metadata.delete(table, {"collection": name})
+        await metadata.update(COLLECTIONS, {"group": name}, {"group": None})
+        await metadata.delete(COLLECTIONS, {"collection": name})
 
-    async def _forget_relation(self, transaction: Transaction, row: Row) -> None:
+    async def _forget_relation(self, metadata: MetadataWriter, row: Row) -> None:
         """Without the relation, the alias field on its other side leads nowhere."""
         ones = [row["one_collection"]] if row["one_collection"] else row["one_allowed_collections"] or []
         for one in ones if row["one_field"] else []:
-            await self._metadata.delete(transaction, FIELDS, {"collection": one, "field": row["one_field"]})
-        await self._metadata.delete(transaction, RELATIONS, {"id": row["id"]})
+            await metadata.delete(FIELDS, {"collection": one, "field": row["one_field"]})
+        await metadata.delete(RELATIONS, {"id": row["id"]})
 
     # Fields.
 
@@ -209,9 +210,9 @@ class Structure:
             if not made.field.alias:
                 alterations(connection).add_column(connection, made.field)
 
-        async def record(transaction: Transaction) -> None:
+        async def record(metadata: MetadataWriter) -> None:
             if row is not None:
-                await self._metadata.insert(transaction, FIELDS, row)
+                await metadata.insert(FIELDS, row)
 
         await self._change(record, alter)
         return await self.read_field(rights, collection, made.field.name)
@@ -242,9 +243,9 @@ class Structure:
                     self._refuse_nulls(connection, collection, name)
             _alter_columns(connection, collection, [after[name] for name in changed])
 
-        async def record(transaction: Transaction) -> None:
+        async def record(metadata: MetadataWriter) -> None:
             for name, row in rows:
-                await self._metadata.put(transaction, FIELDS, {"collection": collection, "field": name}, row)
+                await metadata.put(FIELDS, {"collection": collection, "field": name}, row)
 
         await self._change(record, alter if changed else None)
         found = {item["field"]: item for item in await self.read_fields(rights, collection)}
@@ -263,24 +264,20 @@ class Structure:
             if not field.alias:
                 _drop_column(connection, collection, name)
 
-        await self._change(lambda transaction: self._forget_field(transaction, collection, name), alter)
+        await self._change(lambda metadata: self._forget_field(metadata, collection, name), alter)
 
-    async def _forget_field(self, transaction: Transaction, collection: str, name: str) -> None:
-        await self._metadata.delete(transaction, FIELDS, {"collection": collection, "field": name})
-        await self._metadata.update(transaction, FIELDS, {"collection": collection, "group": name}, {"group": None})
+    async def _forget_field(self, metadata: MetadataWriter, collection: str, name: str) -> None:
+        await metadata.delete(FIELDS, {"collection": collection, "field": name})
+        await metadata.update(FIELDS, {"collection": collection, "group": name}, {"group": None})
         for column in ("sort_field", "archive_field"):
-            await self._metadata.update(
-                transaction, COLLECTIONS, {"collection": collection, column: name}, {column: None}
-            )
-        for row in await self._metadata.all(RELATIONS, transaction):
+            await metadata.update(COLLECTIONS, {"collection": collection, column: name}, {column: None})
+        for row in await metadata.find(RELATIONS, {}):
             if (row["many_collection"], row["many_field"]) == (collection, name):
-                await self._forget_relation(transaction, row)
+                await self._forget_relation(metadata, row)
             elif (row["one_collection"], row["one_field"]) == (collection, name):
-                await self._metadata.update(transaction, RELATIONS, {"id": row["id"]}, {"one_field": None})
+                await metadata.update(RELATIONS, {"id": row["id"]}, {"one_field": None})
         for column in ("junction_field", "sort_field"):
-            await self._metadata.update(
-                transaction, RELATIONS, {"many_collection": collection, column: name}, {column: None}
-            )
+            await metadata.update(RELATIONS, {"many_collection": collection, column: name}, {column: None})
 
     def _refuse_nulls(self, connection: sa.Connection, collection: str, name: str) -> None:
         column = self._database.tables[collection].c[name]
@@ -330,9 +327,9 @@ class Structure:
             if key is not None:
                 alterations(connection).add_foreign_key(connection, key)
 
-        async def record(transaction: Transaction) -> None:
+        async def record(metadata: MetadataWriter) -> None:
             if "meta" not in data or meta is not None:
-                await self._metadata.insert(transaction, RELATIONS, row)
+                await metadata.insert(RELATIONS, row)
 
         await self._change(record, alter)
         return await self.read_relation(rights, collection, name)
@@ -365,12 +362,10 @@ class Structure:
             if relation.on_delete is not None and rule is not None and rule != relation.on_delete:
                 _change_rule(connection, collection, name, rule)
 
-        async def record(transaction: Transaction) -> None:
+        async def record(metadata: MetadataWriter) -> None:
             if row is not None:
                 place = {"many_collection": collection, "many_field": name}
-                await self._metadata.put(
-                    transaction, RELATIONS, place, {"one_collection": relation.one_collection, **row}
-                )
+                await metadata.put(RELATIONS, place, {"one_collection": relation.one_collection, **row})
 
         await self._change(record, alter)
         return await self.read_relation(rights, collection, name)
@@ -380,7 +375,7 @@ class Structure:
         await self._known_relation(rights, collection, name)
         place = {"many_collection": collection, "many_field": name}
         await self._change(
-            lambda transaction: self._metadata.delete(transaction, RELATIONS, place),
+            lambda metadata: metadata.delete(RELATIONS, place),
             lambda connection: _drop_foreign_keys(connection, collection, name),
         )
 
@@ -394,7 +389,7 @@ class Structure:
 
     async def _change(
         self,
-        record: Callable[[Transaction], Awaitable[None]],
+        record: Callable[[MetadataWriter], Awaitable[None]],
         alter: Alter | None = None,
         undo: Alter | None = None,
     ) -> None:
@@ -402,12 +397,14 @@ class Structure:
 
         `undo` takes back what `alter` has done before it failed, where a rollback does not.
         """
-        async with self._database.restructuring() as transaction:
+        async with recorded(self._database, self._feed, restructuring=True) as (transaction, changes):
+            metadata = MetadataWriter(self._database, transaction, changes)
             if alter is not None and self._database.capabilities.transactional_ddl:
                 await transaction.run(alter)
             elif alter is not None:
-                await record(transaction)
+                await record(metadata)
                 await transaction.run(lambda connection: run(connection, "ROLLBACK"))
+                changes.clear()
                 try:
                     await transaction.run(alter)
                 except BaseException:
@@ -415,7 +412,7 @@ class Structure:
                         with contextlib.suppress(TidegateError):  # the first error is the one to tell
                             await transaction.run(undo)
                     raise
-            await record(transaction)
+            await record(metadata)
         await self._database.reload()
 
     # What the snapshot holds.

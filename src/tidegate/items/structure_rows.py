@@ -1,11 +1,15 @@
-"""The metadata rows beside collections, fields and relations."""
+"""The metadata rows beside collections, fields and relations, and other rows of system tables that go with those."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from tidegate.database.engine import Database, Transaction
+from tidegate.items.changes import Change
+from tidegate.items.outcome import KEYS_PER_STATEMENT
+from tidegate.items.payload import mask
+from tidegate.items.rows import Rows
 from tidegate.items.structure_input import NewField, Object, meta_row
 
 COLLECTIONS, FIELDS, RELATIONS = "directus_collections", "directus_fields", "directus_relations"
@@ -13,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 class MetadataRows:
-    """Rows of the tables above, found by what some of their columns hold (`place`)."""
+    """Rows of the tables above, as requests want them and as they are."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,26 +31,59 @@ class MetadataRows:
         row = self.from_input(made.meta or {}, FIELDS)
         return {"collection": made.field.collection, "field": made.field.name, **row}
 
-    async def all(self, table: str, source: Transaction | None = None) -> list[Row]:
+    async def all(self, table: str) -> list[Row]:
         select = sa.select(self._database.tables[table])
-        return [row._asdict() for row in await (source or self._database).fetch(select)]
+        return [row._asdict() for row in await self._database.fetch(select)]
 
-    async def insert(self, transaction: Transaction, table: str, row: Row) -> None:
-        await transaction.execute(sa.insert(self._database.tables[table]).values(**row))
 
-    async def update(self, transaction: Transaction, table: str, place: Row, row: Row) -> None:
-        await transaction.execute(sa.update(self._database.tables[table]).where(*self._at(table, place)).values(**row))
+class MetadataWriter:
+    """Writes rows within `transaction`, found by what some of their columns hold (`place`), and adds to `changes`."""
 
-    async def put(self, transaction: Transaction, table: str, place: Row, row: Row) -> None:
+    def __init__(self, database: Database, transaction: Transaction, changes: list[Change]) -> None:
+        self._collections = database.schema.collections
+        self._tables = database.tables
+        self._rows = Rows(database, transaction)
+        self._transaction = transaction
+        self._changes = changes
+
+    async def find(self, table: str, place: Row) -> list[Row]:
+        """The rows at a place, all where it is empty, locked and fit to leave the transaction."""
+        collection, columns = self._collections[table], self._tables[table].c
+        select = sa.select(self._tables[table]).where(*(columns[name] == value for name, value in place.items()))
+        select = select.order_by(columns[collection.primary_key])
+        if self._transaction.capabilities.for_update:
+            select = select.with_for_update()
+        return [mask(collection, row._asdict()) for row in await self._transaction.fetch(select)]
+
+    async def insert(self, table: str, row: Row) -> None:
+        collection = self._collections[table]
+        image = await self._rows.insert(collection, row)
+        key = image[collection.primary_key]
+        self._changes.append(Change(table, "create", (key,), after=(image,), payload=row))
+
+    async def update(self, table: str, place: Row, row: Row) -> None:
+        await self._update(table, await self.find(table, place), row)
+
+    async def put(self, table: str, place: Row, row: Row) -> None:
         """Change the row at a place, or make it."""
-        target = self._database.tables[table]
-        if not await transaction.fetch(sa.select(sa.literal(1)).select_from(target).where(*self._at(table, place))):
-            await self.insert(transaction, table, {**place, **row})
+        found = await self.find(table, place)
+        if not found:
+            await self.insert(table, {**place, **row})
         elif row:
-            await self.update(transaction, table, place, row)
+            await self._update(table, found, row)
 
-    async def delete(self, transaction: Transaction, table: str, place: Row) -> None:
-        await transaction.execute(sa.delete(self._database.tables[table]).where(*self._at(table, place)))
+    async def delete(self, table: str, place: Row) -> None:
+        collection = self._collections[table]
+        found = await self.find(table, place)
+        for start in range(0, len(found), KEYS_PER_STATEMENT):
+            before = tuple(found[start : start + KEYS_PER_STATEMENT])
+            keys = tuple(row[collection.primary_key] for row in before)
+            await self._rows.delete(collection, keys)
+            self._changes.append(Change(table, "delete", keys, before=before))
 
-    def _at(self, table: str, place: Row) -> list[sa.ColumnElement[bool]]:
-        return [self._database.tables[table].c[name] == value for name, value in place.items()]
+    async def _update(self, table: str, found: Sequence[Row], row: Row) -> None:
+        if found:
+            collection = self._collections[table]
+            keys = tuple(before[collection.primary_key] for before in found)
+            after = tuple(await self._rows.update(collection, keys, row))
+            self._changes.append(Change(table, "update", keys, tuple(found), after, row))

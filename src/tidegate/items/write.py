@@ -7,22 +7,20 @@ order of its fields (recorded: vector subscriptions/nested-create-emits-both).
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningInsert
 
 from tidegate.access.passwords import PasswordHasher
 from tidegate.access.rights import Action, Rights
 from tidegate.database.engine import Database, Transaction
-from tidegate.database.functions import move_counter
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Image, Key
 from tidegate.items.nested import RelatedSet, check_number, related_set
 from tidegate.items.payload import Payload, fill_specials, mask, permitted, validate_fields
 from tidegate.items.plans import Plans
 from tidegate.items.read import read_plan
+from tidegate.items.rows import Rows
 from tidegate.query.evaluate import row_predicate
 from tidegate.schema import Collection, FieldType, Relation, RelationKind, RelationView
 from tidegate.schema.values import parse
@@ -58,6 +56,7 @@ class Writer:
         self._tables = database.tables
         self._capabilities = database.capabilities
         self._transaction = transaction
+        self._rows = Rows(database, transaction)
         self._rights = rights
         self._plans = plans
         self._hasher = hasher
@@ -68,7 +67,7 @@ class Writer:
         collection = self._collection(name, depth)
         filled = permitted(collection, self._rights, "create", payload, self._now)
         parts, nested = await self._prepare(collection, "create", filled, depth)
-        image = await self._insert(collection, parts.columns)
+        image = await self._rows.insert(collection, parts.columns)
         key: Key = image[collection.primary_key]
         for view, related in parts.children:
             nested += await self._relate(collection, view, image, related, depth)
@@ -92,7 +91,7 @@ class Writer:
         # What the rows point at may lead back to them. That was written first, so its image is the older one.
         early = [change for change in nested if change.collection == name and _touches(change, key_name, own_keys)]
         nested = [change for change in nested if change not in early]
-        after = await self._update(collection, own_keys, parts.columns)
+        after = await self._rows.update(collection, own_keys, parts.columns)
         for view, related in parts.children:
             for image in after:
                 nested += await self._relate(collection, view, image, related, depth)
@@ -107,12 +106,7 @@ class Writer:
             raise _not_deletable(name)
         keys = _each_once(collection, keys)
         before = await self._lock(collection, "delete", keys, ())
-        table = self._tables[name]
-        key_column = table.c[collection.primary_key]
-        found = [row[collection.primary_key] for row in before]
-        deleted = await self._transaction.execute(sa.delete(table).where(key_column.in_(found)))
-        if deleted.rowcount < len(set(found)):
-            raise _not_taken(collection)
+        await self._rows.delete(collection, [row[collection.primary_key] for row in before])
         return [Change(name, "delete", tuple(keys), before=self._shown(collection, before))]
 
     async def lock(self, name: str, keys: Sequence[Key]) -> None:
@@ -304,62 +298,8 @@ class Writer:
             return all(predicate(row) for row in rows.values())
         return len(await read_plan(self._transaction, plan.with_keys(tuple(rows)))) == len(rows)
 
-    async def _insert(self, collection: Collection, columns: Mapping[str, Any]) -> dict[str, Any]:
-        table = self._tables[collection.name]
-        key_column = table.c[collection.primary_key]
-        if self._capabilities.insert_returning:
-            rows = await self._insert_returning(table, columns)
-            if rows and collection.triggered:
-                key = rows[0]._mapping[collection.primary_key]
-                rows = await self._transaction.fetch(sa.select(table).where(key_column == key))
-        else:
-            inserted = (await self._transaction.execute(sa.insert(table).values(columns))).inserted_primary_key
-            key = inserted[0] if inserted is not None and inserted[0] is not None else columns.get(key_column.name)
-            rows = await self._transaction.fetch(sa.select(table).where(key_column == key))
-        if not rows:
-            raise _not_taken(collection)
-        if rows[0]._mapping[collection.primary_key] is None:  # SQLite takes that for most primary keys
-            place = {"collection": collection.name, "field": collection.primary_key}
-            raise TidegateError("NOT_NULL_VIOLATION", **place)
-        given = collection.primary_key in columns
-        if given and collection.key_field.auto_increment and not self._capabilities.given_keys_move_counter:
-            await self._transaction.execute(move_counter(key_column))
-        return mask(collection, dict(rows[0]._mapping))
-
-    async def _insert_returning(self, table: sa.Table, columns: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
-        statement = _insert_into(table)
-        if columns:
-            return await self._transaction.fetch_inserted(statement, columns)
-        return await self._transaction.fetch(statement.values({}))
-
-    async def _update(
-        self, collection: Collection, keys: Sequence[Key], columns: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        table = self._tables[collection.name]
-        key_column = table.c[collection.primary_key]
-        rows: Sequence[sa.Row[Any]]
-        if columns and self._capabilities.update_returning and not collection.triggered:
-            statement = sa.update(table).where(key_column.in_(keys)).values(columns)
-            rows = await self._transaction.fetch(statement.returning(*table.c))
-        else:
-            if columns:
-                statement = sa.update(table).where(key_column.in_(keys)).values(columns)
-                if (await self._transaction.execute(statement)).rowcount < len(set(keys)):
-                    raise _not_taken(collection)
-            rows = await self._transaction.fetch(sa.select(table).where(key_column.in_(keys)))
-        images = {row._mapping[collection.primary_key]: mask(collection, dict(row._mapping)) for row in rows}
-        if not images.keys() >= set(keys):
-            raise _not_taken(collection)
-        return [images[key] for key in keys]
-
     def _shown(self, collection: Collection, rows: Sequence[Image]) -> tuple[Image, ...]:
         return tuple(mask(collection, row) for row in rows)
-
-
-@lru_cache(maxsize=512)
-def _insert_into(table: sa.Table) -> ReturningInsert[Any]:
-    """Kept for each table, as making one takes longer than running it; a changed table is another one."""
-    return sa.insert(table).returning(*table.c)
 
 
 def _touches(change: Change, key_name: str, keys: Sequence[Key]) -> bool:
@@ -388,11 +328,6 @@ def _not_updatable(collection: str, fields: tuple[str, ...]) -> Forbidden:
         f'You don\'t have permissions to perform "update" for the field(s) {named} in collection "{collection}" '
         "or it does not exist."
     )
-
-
-def _not_taken(collection: Collection) -> TidegateError:
-    """A trigger had the database leave the row as it was, without an error."""
-    return TidegateError("FAILED_VALIDATION", collection=collection.name)
 
 
 def _not_deletable(collection: str) -> Forbidden:

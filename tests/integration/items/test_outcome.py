@@ -23,6 +23,7 @@ from tidegate.errors import TidegateError
 from tidegate.items import outcome
 from tidegate.items.changes import Change
 from tidegate.items.service import Items
+from tidegate.items.structure import Structure
 from tidegate.query.model import Query
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,6 +37,7 @@ class Line(NamedTuple):
     """Items behind a proxy, what was heard of them, and the database behind all that."""
 
     items: Items
+    structure: Structure
     proxy: Proxy
     heard: list[Change]
     engine: DatabaseEngine
@@ -61,7 +63,7 @@ async def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
             await running.structure.create_collection(ADMIN, {"collection": "things", "schema": {}, "fields": fields})
             heard: list[Change] = []
             running.feed.subscribe(heard.extend)
-            yield Line(running.items, proxy, heard, request.param, url)
+            yield Line(running.items, running.structure, proxy, heard, request.param, url)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -132,6 +134,20 @@ async def test_writes_after_a_loss_are_told_in_order(line: Line) -> None:
     for number in range(3):
         await line.items.update(ADMIN, "things", [2], {"text": str(number)})
     assert [change.after[0]["text"] for change in line.heard] == ["0", "1", "2"]
+
+
+@LOSSES
+async def test_structure_is_there_and_told_or_neither(line: Line, loss: Loss) -> None:
+    line.proxy.lose(loss)
+    with contextlib.suppress(TidegateError):
+        await line.structure.create_collection(ADMIN, {"collection": f"folder_{loss}", "schema": None})
+    await line.stored(loss)
+    statement = f"SELECT collection FROM directus_collections WHERE collection = 'folder_{loss}'"
+    there = await directus.ask(line.engine, line.url, [statement])
+    assert there == [(f"folder_{loss}",)] * (loss == "after")
+    assert [(change.collection, change.keys) for change in line.heard] == [
+        ("directus_collections", row) for row in there
+    ]
 
 
 @pytest.mark.parametrize("engine_cannot", ["end the session", "name the session"])

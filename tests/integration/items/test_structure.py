@@ -20,6 +20,8 @@ from tidegate.database.catalog import read_catalog
 from tidegate.database.ddl import quote, run
 from tidegate.database.engine import Database, create_database
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
+from tidegate.items.changes import Change
+from tidegate.items.feed import Feed
 from tidegate.items.structure import Structure
 from tidegate.schema import FieldType, RelationKind
 
@@ -67,8 +69,15 @@ def clear(connection: sa.Connection) -> None:
 
 
 @pytest.fixture
-def structure(database: Database) -> Structure:
-    return Structure(database)
+def told() -> list[Change]:
+    return []
+
+
+@pytest.fixture
+def structure(database: Database, told: list[Change]) -> Structure:
+    feed = Feed()
+    feed.subscribe(told.extend)
+    return Structure(database, feed)
 
 
 async def make(structure: Structure, name: str, *fields: dict[str, Any]) -> None:
@@ -369,6 +378,29 @@ async def test_deleted_field_takes_its_relation_and_metadata_with_it(structure: 
     assert list(database.schema.collections["authors"].fields) == ["id"]
     assert database.schema.collections["articles"].sort_field is None
     assert await structure.read_relations(ADMIN, "articles") == []
+
+
+async def test_metadata_is_told_with_the_rows_as_they_were_and_are(
+    structure: Structure, database: Database, told: list[Change]
+) -> None:
+    await make(structure, "things", column("title"))
+    await structure.update_collection(ADMIN, "things", {"meta": {"sort_field": "title"}})
+    ((collection,), described) = [await rows(database, table) for table in ("directus_collections", "directus_fields")]
+    key, title = described
+    made = [(change.collection, change.action, change.keys, change.after) for change in told[:3]]
+    assert made == [
+        ("directus_collections", "create", ("things",), ({**collection, "sort_field": None},)),
+        ("directus_fields", "create", (key["id"],), (key,)),
+        ("directus_fields", "create", (title["id"],), (title,)),
+    ]
+    told.clear()
+    await structure.delete_field(ADMIN, "things", "title")
+    gone, changed = told
+    assert (gone.collection, gone.action, gone.keys) == ("directus_fields", "delete", (title["id"],))
+    assert (gone.before, gone.after) == ((title,), ())
+    assert (changed.collection, changed.action, changed.keys) == ("directus_collections", "update", ("things",))
+    assert (changed.before, changed.after) == ((collection,), ({**collection, "sort_field": None},))
+    assert changed.payload == {"sort_field": None}
 
 
 async def test_deleted_alias_leaves_the_relation(structure: Structure, database: Database) -> None:
@@ -684,9 +716,10 @@ async def test_several_are_made_and_changed_together(structure: Structure, datab
     ids=["name taken", "name twice", "no such property", "no such group", "no such length", "refused by the database"],
 )
 async def test_failure_of_the_last_collection_leaves_everything_as_it_was(
-    structure: Structure, database: Database, last: dict[str, Any], code: str | None
+    structure: Structure, database: Database, told: list[Change], last: dict[str, Any], code: str | None
 ) -> None:
     await make(structure, "things", column("title"))
+    told.clear()
     await run_ddl(database, "CREATE VIEW titles AS SELECT title FROM things")
     before = await everything(structure, database)
     first: list[Any] = [{"collection": name, "schema": {}, "meta": {}} for name in ("first", "second")]
@@ -694,6 +727,7 @@ async def test_failure_of_the_last_collection_leaves_everything_as_it_was(
     with pytest.raises(TidegateError) as refused:
         await structure.create_collections(ADMIN, [folder, *first, last])
     assert code in (None, refused.value.code)
+    assert told == []
     assert await everything(structure, database) == before
     await database.reload()
     assert await everything(structure, database) == before

@@ -174,6 +174,39 @@ async def test_subscriptions_of_the_other_process_go_on_or_end(deployment: Here)
         assert await outcomes(socket, 1) == {"other": "error"}
 
 
+async def test_rows_that_describe_the_structure_are_told_by_the_other_process(deployment: Here) -> None:
+    """Once each, with the new structure served already."""
+    ask = deployment.ask
+    async with connect(f"{deployment.websockets}/websocket?access_token={ADMIN_TOKEN}") as client:
+        for collection, names in (("directus_collections", ["collection"]), ("directus_fields", ["id", "field"])):
+            query = {"fields": names}
+            asked = {"type": "subscribe", "collection": collection, "uid": collection, "query": query}
+            await client.send(json.dumps(asked))
+            assert (await hear(client))["event"] == "init"
+
+        await ask("POST", "/collections", NOTES)
+        heard = [await hear(client) for _ in range(4)]
+        fields = {row["field"]: row["id"] for message in heard for row in message["data"] if "field" in row}
+        assert sorted(fields) == ["id", "room", "text"]
+        assert [message["data"] for message in heard if message["uid"] == "directus_collections"] == [
+            [{"collection": "notes"}]
+        ]
+        assert {message["event"] for message in heard} == {"create"}
+        await client.send(json.dumps({"type": "items", "action": "read", "collection": "notes"}))
+        assert (await hear(client))["data"] == []
+
+        await ask("DELETE", "/collections/notes")
+        gone = {
+            message["uid"]: (message["event"], message["data"]) for message in [await hear(client), await hear(client)]
+        }
+        assert gone == {
+            "directus_collections": ("delete", ["notes"]),
+            "directus_fields": ("delete", sorted(fields.values())),
+        }
+        await client.send(json.dumps({"type": "items", "action": "read", "collection": "notes"}))
+        assert (await hear(client))["error"]["code"] == "INVALID_COLLECTION"
+
+
 async def test_process_without_a_bus_serves_the_structure_that_it_knows(tmp_path: Any) -> None:
     """As docs/protocol.md, section 1.1, says: until it is started again, or changes the structure itself."""
     async with AsyncExitStack() as stack:
