@@ -144,6 +144,13 @@ class Comparison:
             return self.negated and self.value == ()
         return self.operator in (Operator.NULL, Operator.EMPTY) and not self.negated
 
+    @property
+    def may_match_null(self) -> bool:
+        """Whether it does so with some values of its variables: all of those in a list may turn out to be none."""
+        if self.operator is not Operator.IN or not isinstance(self.value, tuple):
+            return self.null_matches
+        return self.negated and all(isinstance(part, Variable) and part.many for part in self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Relational:

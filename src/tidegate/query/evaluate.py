@@ -146,7 +146,7 @@ def _digits(value: object) -> int:
 
 
 def _on_operands(asked: Operator, negated: bool, operands: tuple[Any, ...]) -> Test:
-    """A null operand matches nothing, as in SQL."""
+    """A null operand matches nothing."""
     if asked is Operator.IN:
         among, unknown = frozenset(operands) - {None}, None in operands
         if negated:
@@ -154,10 +154,10 @@ def _on_operands(asked: Operator, negated: bool, operands: tuple[Any, ...]) -> T
         return lambda value: value in among
     if asked is Operator.BETWEEN:
         low, high = operands
-        if negated:
-            return lambda value: (low is not None and value < low) or (high is not None and value > high)
         if low is None or high is None:
             return _never
+        if negated:
+            return lambda value: value < low or value > high
         return lambda value: low <= value <= high
     operand = operands[0]
     if operand is None:

@@ -152,19 +152,16 @@ class Expressions:
     def _comparison(self, comparison: Comparison, row: sa.FromClause) -> sa.ColumnElement[bool]:
         """The guard of a column stands beside the test, so that an index on the column is of use.
 
-        Not where the test may match null: a list of variables may turn out to be empty.
+        Not where the test may match null.
         """
-        operand, values = comparison.operand, comparison.value
-        several = isinstance(values, tuple) and any(isinstance(value, Variable) and value.many for value in values)
-        matches_null = comparison.null_matches or (comparison.negated and several)
-        if isinstance(operand, Column) and operand.guard is not None and not matches_null:
+        operand = comparison.operand
+        if isinstance(operand, Column) and operand.guard is not None and not comparison.may_match_null:
             seen = self.condition(operand.guard, row)
             return sa.and_(seen, self._test(comparison, Column(operand.field), row))
         return self._test(comparison, operand, row)
 
     def _test(self, comparison: Comparison, operand: Operand, row: sa.FromClause) -> sa.ColumnElement[bool]:
-        field = operand.field if isinstance(operand, Column) else None
-        value = self.operand(operand, row)
+        field, value = _field_of(operand), self.operand(operand, row)
         if comparison.operator in (Operator.NULL, Operator.EMPTY):
             return self._presence(comparison, value, field)
         if comparison.operator in PATTERNS:
@@ -194,8 +191,13 @@ class Expressions:
             exact = by_code_point(value, self._capabilities)
         if operator is Operator.BETWEEN:
             assert isinstance(comparison.value, tuple), "it has two bounds"
-            low, high = (self._bind(bound, type_) for bound in comparison.value)
-            return sa.or_(exact < low, exact > high) if negated else sa.and_(exact >= low, exact <= high)
+            low, high = bounds = [self._bind(bound, type_) for bound in comparison.value]
+            if not negated:
+                return sa.and_(exact >= low, exact <= high)
+            # A bound that turns out to be null must not leave the other one to decide.
+            pairs = zip(bounds, comparison.value, strict=True)
+            known = [bound.is_not(None) for bound, part in pairs if part is None or isinstance(part, Variable)]
+            return sa.and_(sa.or_(exact < low, exact > high), *known)
         test = _TESTS[operator]
         operand = self._bind(comparison.value, type_, expanding=operator is Operator.IN)
         found = test(exact, operand)
@@ -247,6 +249,17 @@ def _chain(
     halves = (_chain(join, parts[:middle]), _chain(join, parts[middle:]))
     # Parentheses alone SQLAlchemy would take away again.
     return join(*(sa.type_coerce(half.self_group(against=operators.eq), sa.Boolean) for half in halves))
+
+
+def _field_of(operand: Operand) -> Field | None:
+    """The field that has values like the operand; None for whole numbers."""
+    match operand:
+        case Column(field=field):
+            return field
+        case Remote(operand=inner):
+            return _field_of(inner)
+        case _:
+            return None
 
 
 def _is_text(field: Field | None) -> bool:

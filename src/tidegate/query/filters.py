@@ -6,17 +6,19 @@ true}}}` matches rows without an author.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from tidegate.errors import Forbidden, InvalidQuery
 from tidegate.query.condition import (
+    NO_ROW,
     And,
     Comparison,
     Condition,
     Constant,
     Link,
-    Operator,
     Or,
     Relational,
+    Remote,
     all_of,
     any_of,
 )
@@ -135,21 +137,24 @@ def _related_row(sight: Sight, part: Filter, link: Link, path: Path) -> Conditio
     target = sight.of(link.target, path)
     condition = resolve_filter(sight, part, target, path)
     found = Relational(link, "some", all_of([target.rows, condition]))
-    if not _matches_nothing(condition):
+    on_no_row = _without_values(condition, link)
+    if on_no_row == NO_ROW:
         return found
-    return any_of([found, Relational(link, "none", target.rows)])
+    return any_of([found, all_of([Relational(link, "none", target.rows), on_no_row])])
 
 
-def _matches_nothing(condition: Condition) -> bool:
-    """Whether the condition matches a row that has no values at all."""
+def _without_values(condition: Condition, link: Link) -> Condition:
+    """What the condition is of a row that has no values at all, where `link` should have led."""
     match condition:
-        case Constant(value):
-            return value
+        case Constant():
+            return condition
         case And(parts):
-            return all(map(_matches_nothing, parts))
+            return all_of([_without_values(part, link) for part in parts])
         case Or(parts):
-            return any(map(_matches_nothing, parts))
-        case Comparison(operator=operator, negated=negated):
-            return operator in (Operator.NULL, Operator.EMPTY) and not negated
+            return any_of([_without_values(part, link) for part in parts])
+        case Comparison():
+            if condition.may_match_null and not condition.null_matches:  # the variables will say
+                return replace(condition, operand=Remote(link, NO_ROW, condition.operand))
+            return Constant(condition.null_matches)
         case Relational(quantifier=quantifier):
-            return quantifier == "none"
+            return Constant(quantifier == "none")

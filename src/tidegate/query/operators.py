@@ -76,7 +76,7 @@ def comparison(operand: Operand, field: Field | None, test: Check) -> Condition:
     value = _value(field, operator, test)
     if value == () and operator is Operator.IN:
         return Constant(negated)
-    if value is None:
+    if value is None or (operator is Operator.BETWEEN and isinstance(value, tuple) and None in value):
         return NO_ROW
     return Comparison(operand, operator, value, negated)
 

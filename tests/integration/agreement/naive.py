@@ -65,7 +65,7 @@ def comparable(kind: str, value: Any) -> Any:
         return int(value)
     if kind == "decimal":
         return Decimal(value)
-    return ",".join(value) if isinstance(value, list) else value
+    return ",".join(value) if kind == "csv" and isinstance(value, list) else value
 
 
 class _Asker:
@@ -234,8 +234,10 @@ class _Asker:
             rows = self._many(collection, row, name)
             if rows is None:
                 return None
-            page = self._page(target, self.found(target, rows, query), query, way.sort)
-            return [self._item(target, each, fields, query) for each in page]
+            rows = self.found(target, rows, query)
+            if "aggregate" in query:
+                return self._numbers(target, rows, query) if rows else []
+            return [self._item(target, each, fields, query) for each in self._page(target, rows, query, way.sort)]
         one = self._one(collection, row, name, target)
         if one is None or not self.found(target, [one], query):
             return None
@@ -376,7 +378,8 @@ def _test(kind: str, value: Any, operator: str, operand: Any) -> bool:
     if operator == "in":
         return _among(kind, value, operand, negated)
     if operator == "between":
-        expected: Any = [comparable(kind, each) for each in operand]
+        expected: Any = [comparable(kind, _typed(kind, _resolved(kind, each))) for each in operand]
+        expected = None if None in expected else expected
     else:
         expected = comparable(kind, _typed(kind, _resolved(kind, operand)))
     if value is None or expected is None:

@@ -192,6 +192,7 @@ def edges() -> World:
         (LONG, None, "9007199254740993", "2020-02-29", "0.30", 0.5, ["x", "y"], None),
     ]
     numbered = [{"id": at, **dict(zip(kinds, row, strict=True)), "boss": None} for at, row in enumerate(rows, start=1)]
+    numbered[2]["boss"] = 1
     hiding = Permission(ONE, {"id": {"_gt": 1}}, ["word"], "user", None, True)
     queries: list[tuple[dict[str, Any], list[Permission] | None]] = [
         ({"fields": ["id"], "sort": ["label"]}, None),
@@ -212,6 +213,27 @@ def edges() -> World:
             {"fields": ["word"], "filter": {"word": {"_nin": "$CURRENT_POLICIES"}}},
             [hiding, replace(hiding, filter={}, fields=["id"])],
         ),
+    ]
+    queries += [
+        ({"fields": ["id"], "filter": {"boss": condition}}, permissions)
+        for condition in (
+            {"word": {"_nin": "$CURRENT_POLICIES"}},
+            {"word": {"_nin": ["É", "$CURRENT_POLICIES"]}},
+            {"boss": {"label": {"_nin": ["$CURRENT_POLICIES", "$CURRENT_POLICIES"]}}},
+            {"_or": [{"year(day)": {"_nin": "$CURRENT_POLICIES"}}, {"word": {"_eq": "é"}}]},
+            {"_and": [{"big": {"_nin": "$CURRENT_POLICIES"}}, {"word": {"_null": True}}]},
+        )
+        for permissions in (None, [hiding, replace(hiding, filter={}, fields=["id", "boss", "day", "big", "label"])])
+    ]
+    queries += [
+        ({"fields": ["id"], "filter": {name: {operator: bounds}}}, None)
+        for name, bounds in (
+            ("id", [None, 1]),
+            ("id", [2, None]),
+            ("word", ["$CURRENT_ROLE", "A"]),
+            ("label", ["y", None]),
+        )
+        for operator in ("_between", "_nbetween")
     ]
     questions = [Question(ONE, {"fields": ["id"], **query}, permissions) for query, permissions in queries]
     return World(shapes, {ONE: numbered, MANY: [], LINKS: []}, questions)

@@ -190,9 +190,6 @@ class _Maker:
         self._shapes: dict[str, Shape] = {}
         self._seen: dict[str, list[str]] = {}
         """What can be named at the moment: fields by collection."""
-        self._to_one = False
-        """Whether it is a filter on the row that a relation to one leads to. Where there is none, a list of variables
-        counts as not empty, whatever it is."""
 
     def world(self) -> World:
         key = self._choice(list(KEYS))
@@ -294,9 +291,7 @@ class _Maker:
 
     def _through(self, name: str, way: Way, depth: int) -> Filter:
         target = self._choice(way.targets)
-        outside, self._to_one = self._to_one, self._to_one or way.kind != "o2m"
         inner = self.filter(target, depth - 1) or self._leaf(target, 0)
-        self._to_one = outside
         if way.kind != "o2m":
             return {f"{name}:{target}" if way.kind == "a2o" else name: inner}
         quantifier = self._choice(["_some", "_none", None])
@@ -339,17 +334,15 @@ class _Maker:
             case "list":
                 values: Any = [self._operand(kind) for _ in range(self._random.randint(0, 3))]
                 if kind in ("uuid", "string") and self._chance(30):
-                    several = (
-                        "$CURRENT_ROLES" if self._to_one else self._choice(["$CURRENT_ROLES", "$CURRENT_POLICIES"])
-                    )
-                    values = self._choice([several, [*values, several]])
+                    several = self._choice(["$CURRENT_ROLES", "$CURRENT_POLICIES"])
+                    values = self._choice([several, [several], [*values, several]])
                 return {self._choice(["_in", "_nin"]): values}
             case "order":
                 low, high = self._choice(["_lt", "_lte"]), self._choice(["_gt", "_gte"])
                 one = {self._choice([low, high]): self._operand(kind)}
                 return one if self._chance(70) else {low: self._value(kind), high: self._value(kind)}
             case "between":
-                return {self._choice(["_between", "_nbetween"]): [self._value(kind), self._value(kind)]}
+                return {self._choice(["_between", "_nbetween"]): [self._operand(kind), self._operand(kind)]}
             case _:
                 return {self._choice(_PATTERNS + _CASELESS): self._operand("string")}
 
@@ -396,6 +389,10 @@ class _Maker:
         """Ask for what is related, with all that can be said of it under `deep`."""
         fields: list[str] = query["fields"]
         target = self._choice(way.targets)
+        if way.kind == "o2m" and self._seen[target] and self._chance(20):
+            fields.append(f"{key}.*")
+            query["deep"][key] = {f"_{name}": part for name, part in self.aggregate(target).items()}
+            return
         if not depth or not self._seen[target] or self._chance(25):
             fields.append(key)
             if way.kind == "o2m" and "id" in self._seen[target] and self._chance(40):

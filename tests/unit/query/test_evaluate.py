@@ -68,7 +68,7 @@ def planned(rights: Rights, collection: str, query: object) -> ReadPlan:
         ({"ref": {"_neq": "$CURRENT_ROLE"}}, False),
         ({"title": {"_in": "$CURRENT_ROLES"}}, False),
         ({"title": {"_nin": "$CURRENT_POLICIES"}}, True),
-        ({"views": {"_nbetween": ["$CURRENT_ROLE", 5]}}, True),
+        ({"views": {"_nbetween": ["$CURRENT_ROLE", 5]}}, False),
         ({"views": {"_between": ["$CURRENT_ROLE", 50]}}, False),
         ({"tags": {"_null": True}}, False),
         ({"day": {"_nnull": True}}, True),
