@@ -10,7 +10,8 @@ import secrets
 import ssl
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -144,11 +145,12 @@ class PostgresqlConnections(ServerConnections):
         self.reader = self._engine(url, READERS, connect_args, isolation_level="AUTOCOMMIT", **options)
         sa.event.listen(self.writer, "connect", self._on_session)
         for engine in (self.writer, self.reader):
-            sa.event.listen(engine, "connect", _take_dates_as_they_are)
+            sa.event.listen(engine, "connect", _take_moments_as_they_are)
         self._dbapi: Any = self.reader.dialect.loaded_dbapi
         driver: Any = self._dbapi.driver
         self.faults = (
             *FAULTS,
+            OverflowError,  # asyncpg's, for a moment that Python does not know
             self._dbapi.Error,
             driver.PostgresError,
             driver.InterfaceError,
@@ -192,24 +194,40 @@ class PostgresqlConnections(ServerConnections):
 
 
 _POSTGRESQL_EPOCH = date(2000, 1, 1).toordinal()
+_INFINITIES = {-(2**31): date.min, 2**31 - 1: date.max}
+_MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = 24 * 60 * 60 * 1_000_000
+"""In microseconds, as PostgreSQL counts a time."""
 
 
-def _take_dates_as_they_are(connection: Any, _record: object) -> None:
-    """asyncpg takes the first and the last day that Python knows for PostgreSQL's `-infinity` and `infinity`."""
+def _take_moments_as_they_are(connection: Any, _record: object) -> None:
+    """asyncpg takes the first and the last day that Python knows for PostgreSQL's `-infinity` and `infinity`.
 
-    def encode(day: date) -> tuple[int]:
+    It has no `24:00` either. Other moments that Python does not know it refuses by OverflowError.
+    """
+
+    def encode_date(day: date) -> tuple[int]:
         return (day.toordinal() - _POSTGRESQL_EPOCH,)
 
-    def decode(days: tuple[int]) -> date:
-        """A day that Python does not know, infinities among them, is the nearest that it knows."""
-        ordinal = days[0] + _POSTGRESQL_EPOCH
-        return date.fromordinal(min(max(ordinal, date.min.toordinal()), date.max.toordinal()))
+    def decode_date(days: tuple[int]) -> date:
+        """Raises OverflowError for a day that Python does not know; an infinity is the first or the last."""
+        if days[0] in _INFINITIES:
+            return _INFINITIES[days[0]]
+        return date.min + timedelta(days=days[0] + _POSTGRESQL_EPOCH - 1)
 
-    connection.run_async(
-        lambda driver: driver.set_type_codec(
-            "date", schema="pg_catalog", encoder=encode, decoder=decode, format="tuple"
-        )
-    )
+    def encode_time(moment: time) -> tuple[int]:
+        return ((datetime.combine(_MIDNIGHT, moment, UTC) - _MIDNIGHT) // _MICROSECOND,)
+
+    def decode_time(microseconds: tuple[int]) -> time | str:
+        return "24:00:00" if microseconds[0] == _DAY else (_MIDNIGHT + microseconds[0] * _MICROSECOND).time()
+
+    for name, encode, decode in (("date", encode_date, decode_date), ("time", encode_time, decode_time)):
+        connection.run_async(partial(_set_codec, name, encode, decode))
+
+
+async def _set_codec(name: str, encode: Callable[[Any], Any], decode: Callable[[Any], Any], driver: Any) -> None:
+    await driver.set_type_codec(name, schema="pg_catalog", encoder=encode, decoder=decode, format="tuple")
 
 
 _MYSQL_MODES = (

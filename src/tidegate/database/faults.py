@@ -49,6 +49,8 @@ def translate(
     """
     if isinstance(error, TidegateError):
         return error
+    if isinstance(error, OverflowError):
+        return TidegateError("VALUE_OUT_OF_RANGE")
     if isinstance(error, PoolTimeoutError) or not isinstance(error, SQLAlchemyError):
         return unreachable(error)
     fault = _UNKNOWN

@@ -46,6 +46,11 @@ POSTGRESQL = (
     "CREATE TABLE numbered (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text)",
     "CREATE TABLE odd (id serial PRIMARY KEY, address inet, flags bit(3), place point, price numeric, size real)",
     "INSERT INTO odd (address, flags, place, price, size) VALUES ('10.0.0.1', B'101', '(1,2)', 'NaN', 'NaN')",
+    "CREATE TABLE moments (id serial PRIMARY KEY, at time, day date, local timestamp, moment timestamptz)",
+    "INSERT INTO moments (at, day, moment) VALUES ('24:00', 'infinity', '-infinity'), ('23:59:59', '4000-2-29', NULL)",
+    "INSERT INTO moments (day) VALUES ('0044-03-15 BC'), ('10000-01-01')",
+    "INSERT INTO moments (local) VALUES ('0044-03-15 BC'), ('10000-01-01')",
+    "INSERT INTO moments (moment) VALUES ('0044-03-15 BC'), ('10000-01-02')",
     "CREATE FUNCTION shout() RETURNS trigger AS $$ BEGIN UPDATE shouted SET name = upper(NEW.name),"
     " writes = writes + 1 WHERE id = NEW.id; RETURN NULL; END $$ LANGUAGE plpgsql",
     "CREATE TRIGGER shout AFTER INSERT OR UPDATE OF name ON shouted FOR EACH ROW"
@@ -204,6 +209,21 @@ async def test_rows_that_the_database_removes_by_itself_are_not_told(served: Ser
         assert (await socket.receive())["data"] == ["1"]
         assert await served.data("GET", "/items/people") == []
         await socket.nothing_more()
+
+
+@only("postgresql")
+async def test_moments_that_only_postgresql_has_are_told_right_or_refused(served: Served) -> None:
+    fields = "fields=at,day,moment"
+    ends = {"at": "24:00:00", "day": "9999-12-31", "moment": "0001-01-01T00:00:00.000Z"}
+    assert await served.data("GET", f"/items/moments/1?{fields}") == ends
+    plain = {"at": "23:59:59", "day": "4000-02-29", "moment": None}
+    assert await served.data("GET", f"/items/moments/2?{fields}") == plain
+    copied = {"at": "23:59:59", "day": "0001-01-01", "moment": None}
+    assert await served.data("POST", f"/items/moments?{fields}", copied) == copied
+    for key in range(3, 9):
+        assert await served.project.code("GET", f"/items/moments/{key}") == (400, "VALUE_OUT_OF_RANGE")
+        assert await served.data("GET", f"/items/moments/{key}?fields=id") == {"id": key}
+    assert await served.project.code("GET", "/items/moments") == (400, "VALUE_OUT_OF_RANGE")
 
 
 @only("postgresql")
