@@ -84,16 +84,16 @@ def _boolean(value: object) -> bool:
 
 
 def _read_moment(value: object) -> datetime | None:
-    """What any engine may hold in place of a moment; None for a text that tells none."""
+    """What any engine may hold in place of a moment; None for what tells none, or none that Python knows."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
         return datetime.combine(value, time())
-    if isinstance(value, int | float):
-        return EPOCH + value * MILLISECOND
     try:
+        if isinstance(value, int | float):
+            return EPOCH + value * MILLISECOND
         return datetime.fromisoformat(str(value))
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
 
 

@@ -69,8 +69,8 @@ SQLITE = (
     "CREATE TABLE pointers (id integer PRIMARY KEY, target integer REFERENCES TARGETS (ID))",
     "INSERT INTO Targets VALUES (1, 'first')",
     "INSERT INTO pointers VALUES (1, 1)",
-    "CREATE TABLE loose (id integer PRIMARY KEY, i integer, f real, d decimal(5, 2), c char(36))",
-    "INSERT INTO loose VALUES (1, 'text', 'text', 'text', 'Not A UUID'), (2, 1.5, 2, 3, NULL)",
+    "CREATE TABLE loose (id integer PRIMARY KEY, i integer, f real, d decimal(5, 2), c char(36), t datetime)",
+    "INSERT INTO loose VALUES (1, 'text', 'text', 'text', 'Not A UUID', 1e15), (2, 1.5, 2, 3, NULL, 9e99)",
     "CREATE TRIGGER shout AFTER INSERT ON shouted BEGIN"
     " UPDATE shouted SET name = upper(NEW.name), writes = writes + 1 WHERE id = NEW.id; END",
     "CREATE TRIGGER shout_again AFTER UPDATE OF name ON shouted WHEN NEW.name <> upper(NEW.name) BEGIN"
@@ -253,8 +253,8 @@ async def test_columns_that_only_mysql_has(served: Served) -> None:
 @only("sqlite")
 async def test_columns_of_sqlite_may_hold_anything(served: Served) -> None:
     assert await served.data("GET", "/items/loose") == [
-        {"id": 1, "i": "text", "f": "text", "d": "text", "c": "Not A UUID"},
-        {"id": 2, "i": 1.5, "f": 2, "d": "3.00", "c": None},
+        {"id": 1, "i": "text", "f": "text", "d": "text", "c": "Not A UUID", "t": None},
+        {"id": 2, "i": 1.5, "f": 2, "d": "3.00", "c": None, "t": None},
     ]
 
 
