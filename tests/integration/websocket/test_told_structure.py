@@ -1,5 +1,6 @@
 """What `/collections`, `/fields` and `/relations` do to rows of system collections is told, on every engine."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -11,6 +12,9 @@ from tests.integration.graphql.client import Socket
 from tests.integration.http.project import ADMIN, Project, running_project
 from tests.integration.websocket.client import Client
 from tests.support import engines
+from tests.support.waiting import until
+from tidegate.items.changes import Change
+from tidegate.schema import Schema
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -158,3 +162,28 @@ async def test_rows_that_describe_the_structure_are_told_to_whoever_may_read_the
         assert set(await heard(admin, 2)) == {"fields", "collections"}
         await user.nothing_more()
         await users_socket.quiet()
+
+
+async def test_nothing_is_told_before_the_new_structure_is_known(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = project.app.running.items._database
+    reload, known = database.reload, asyncio.Event()
+
+    async def late() -> Schema:
+        await known.wait()
+        return await reload()
+
+    async with Client(project.app, f"/websocket?access_token={ADMIN}") as admin:
+        asked = {"collection": "directus_collections", "uid": "directus_collections", "query": {"fields": ["note"]}}
+        await admin.ask(type="subscribe", **asked)
+        told: list[Change] = []
+        project.app.running.feed.subscribe(told.extend)
+        monkeypatch.setattr(database, "reload", late)
+        folder = {"collection": "folder", "schema": None, "meta": {"note": "N"}}
+        making = asyncio.ensure_future(done(project, "POST", "/collections", folder))
+        await until(lambda: bool(told))
+        await admin.nothing_more()
+        known.set()
+        await making
+        assert await heard(admin, 1) == {"collections": [("create", [["N"]])]}
