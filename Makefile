@@ -16,7 +16,7 @@ serve: .venv/runtime ## A chat project on port 8055, kept in data/
 	@$(BIN)/tidegate demo
 
 test: .venv/dev ## The whole suite; says at the end which engines it covered
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev ## Format, lint, types, layers, documentation: seconds
 	$(BIN)/ruff format --check .
