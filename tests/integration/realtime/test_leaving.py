@@ -15,7 +15,9 @@ from tidegate.websocket.events import encode_left_item, encode_left_rows
 OTHER_RIGHTS = Rights(
     MEMBER_RIGHTS.identity, rules=MEMBER_RIGHTS.rules, variables={**MEMBER_RIGHTS.variables, "$CURRENT_USER": OTHER}
 )
-BY_AUTHOR = rights_with({"articles": [rule({"author": {"name": {"_eq": "Ada"}}})]})
+BY_ADA = {"author": {"name": {"_eq": "Ada"}}}
+BY_AUTHOR = rights_with({"articles": [rule(BY_ADA)]})
+BY_AUTHOR_OR_RATING = rights_with({"articles": [rule(BY_ADA), rule({"rating": {"_eq": 3}})]})
 
 
 def watch(listener: Listener, collection: str, query: object = None, item: Key | None = None) -> Subscription:
@@ -31,11 +33,12 @@ def watch(listener: Listener, collection: str, query: object = None, item: Key |
     ("rights", "query", "written", "told"),
     [
         (None, {"status": {"_eq": "published"}}, {"status": "draft"}, [1, 2, 4]),
-        (None, {"author": {"name": {"_eq": "Ada"}}}, {"author": 2}, [1, 2]),
+        (None, BY_ADA, {"author": 2}, [1, 2]),
         (MEMBER_RIGHTS, None, {"status": "draft"}, [1, 2, 4]),
-        (BY_AUTHOR, None, {"author": None}, [1, 2]),
+        (MEMBER_RIGHTS, BY_ADA, {"author": 2}, [1, 2]),
+        (BY_AUTHOR_OR_RATING, None, {"author": None, "rating": 1}, [2]),
     ],
-    ids=["filter", "filter on related rows", "permission", "permission on related rows"],
+    ids=["filter", "filter on related rows", "permission", "both", "permission on related rows beside another"],
 )
 async def test_subscriber_is_told_of_rows_that_leave(
     any_world: World, rights: Rights | None, query: object, written: dict[str, Any], told: Sequence[int]
@@ -103,3 +106,17 @@ async def test_row_that_leaves_while_the_snapshot_is_read_is_told_of_once(world:
     world.dispatcher.release(subscription, listener.rights)
     assert [row["id"] for row in rows] == [2, 4]
     assert listener.take() == [("leave", [2])]
+
+
+async def test_row_that_was_never_visible_is_not_told_of_when_its_related_row_changes_too(any_world: World) -> None:
+    listener = any_world.listener(BY_AUTHOR)
+    watch(listener, "articles", {"fields": ["id"]})
+    await any_world.update("authors", [2], name="Ada", articles=[])
+    await any_world.settled()
+    assert listener.take() == []
+    any_world.reader.gate.clear()
+    await any_world.update("articles", [5], author=None)
+    await any_world.update("authors", [3], name="Ada")
+    any_world.reader.gate.set()
+    await any_world.settled()
+    assert listener.take() == []
