@@ -92,7 +92,7 @@ def fill_folder(folder: Path, password: str) -> None:
 
 async def fill_project(server: Running, rights: Rights, token: str) -> None:
     """The collection, a role that may read it and add to it, and a member with that role."""
-    await server.structure.create_collection(rights, COLLECTION)
+    await server.structure.collections.create_one(rights, COLLECTION)
     create = server.items.create
     (policy,) = await create(rights, "directus_policies", [{"name": "Member", "app_access": False}])
     await create(rights, "directus_permissions", [{**permission, "policy": policy} for permission in PERMISSIONS])

@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from tidegate.database.catalog import Column, ForeignKey
-from tidegate.database.ddl import column_definition, create_unique_index, foreign_key_definition, quote, run
+from tidegate.database.ddl import (
+    column_definition,
+    create_unique_index,
+    foreign_key_definition,
+    lightweight_table,
+    quote,
+    run,
+)
 from tidegate.database.sqlite_text import TableText
 from tidegate.schema.model import Field
 
@@ -84,7 +91,7 @@ def _rebuild(connection: sa.Connection, table: str, edit: Edit) -> None:
     old, new = quote(table, connection.dialect), quote(_TEMPORARY, connection.dialect)
     run(connection, f"CREATE TABLE {new} {after}")
     columns = _stored_columns(connection, table, after)
-    source, target = (_lightweight(name, columns) for name in (table, _TEMPORARY))
+    source, target = (lightweight_table(name, columns) for name in (table, _TEMPORARY))
     connection.execute(sa.insert(target).from_select(columns, sa.select(source)))
     counter = _counter(connection, table)
     run(connection, f"DROP TABLE {old}")
@@ -97,10 +104,6 @@ def _rebuild(connection: sa.Connection, table: str, edit: Edit) -> None:
     for row in stored:
         if row.type in ("index", "trigger"):
             run(connection, row.sql)
-
-
-def _lightweight(name: str, columns: Sequence[str]) -> sa.TableClause:
-    return sa.table(sa.quoted_name(name, quote=True), *(sa.column(sa.quoted_name(one, quote=True)) for one in columns))
 
 
 def _stored_columns(connection: sa.Connection, table: str, after: TableText) -> list[str]:

@@ -64,6 +64,11 @@ def run(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
+def lightweight_table(name: str, columns: Sequence[str]) -> sa.TableClause:
+    """A table of which no more is known than these columns, for statements on its rows."""
+    return sa.table(sa.quoted_name(name, quote=True), *(sa.column(sa.quoted_name(one, quote=True)) for one in columns))
+
+
 def column_type(field: Field, dialect: sa.Dialect) -> str:
     """The type of a new column for the field."""
     short_list = field.type is FieldType.CSV and field.max_length is not None

@@ -13,7 +13,9 @@ from tidegate.items.structure import Structure
 
 class StructureHandlers:
     def __init__(self, structure: Structure) -> None:
-        self._structure = structure
+        self._collections = structure.collections
+        self._fields = structure.fields
+        self._relations = structure.relations
 
     def paths(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
@@ -44,78 +46,74 @@ class StructureHandlers:
         }
 
     async def read_collections(self, request: ApiRequest) -> Response:
-        return data_answer(await self._structure.read_collections(await request.rights()))
+        return data_answer(await self._collections.read(await request.rights()))
 
     async def read_collection(self, request: ApiRequest) -> Response:
-        return data_answer(await self._structure.read_collection(await request.rights(), collection(request)))
+        return data_answer(await self._collections.read_one(await request.rights(), collection(request)))
 
     async def create_collection(self, request: ApiRequest) -> Response:
         """One collection, or an array of them: all or none."""
         body, rights = await request.payload(), await request.rights()
         if isinstance(body, list):
-            return data_answer(await self._structure.create_collections(rights, as_objects(body)))
-        return data_answer(await self._structure.create_collection(rights, as_object(body)))
+            return data_answer(await self._collections.create(rights, as_objects(body)))
+        return data_answer(await self._collections.create_one(rights, as_object(body)))
 
     async def update_collections(self, request: ApiRequest) -> Response:
         """An array of collections, each with its name: all or none."""
         body, rights = await request.payload(), await request.rights()
-        return data_answer(await self._structure.update_collections(rights, as_array(body)))
+        return data_answer(await self._collections.update(rights, as_array(body)))
 
     async def update_collection(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
-        return data_answer(await self._structure.update_collection(rights, collection(request), body))
+        return data_answer(await self._collections.update_one(rights, collection(request), body))
 
     async def delete_collection(self, request: ApiRequest) -> Response:
-        await self._structure.delete_collection(await request.rights(), collection(request))
+        await self._collections.delete_one(await request.rights(), collection(request))
         return no_content()
 
     async def read_fields(self, request: ApiRequest) -> Response:
         """Of one collection, or of all."""
         rights = await request.rights()
-        return data_answer(await self._structure.read_fields(rights, request.path_params.get("collection")))
+        return data_answer(await self._fields.read(rights, request.path_params.get("collection")))
 
     async def read_field(self, request: ApiRequest) -> Response:
-        return data_answer(
-            await self._structure.read_field(await request.rights(), collection(request), field(request))
-        )
+        return data_answer(await self._fields.read_one(await request.rights(), collection(request), field(request)))
 
     async def create_field(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
-        return data_answer(await self._structure.create_field(rights, collection(request), body))
+        return data_answer(await self._fields.create_one(rights, collection(request), body))
 
     async def update_fields(self, request: ApiRequest) -> Response:
         """An array of fields, each with its name: all or none."""
         body, rights = await request.payload(), await request.rights()
-        return data_answer(await self._structure.update_fields(rights, collection(request), as_array(body)))
+        return data_answer(await self._fields.update(rights, collection(request), as_array(body)))
 
     async def update_field(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
-        return data_answer(await self._structure.update_field(rights, collection(request), field(request), body))
+        return data_answer(await self._fields.update_one(rights, collection(request), field(request), body))
 
     async def delete_field(self, request: ApiRequest) -> Response:
-        await self._structure.delete_field(await request.rights(), collection(request), field(request))
+        await self._fields.delete_one(await request.rights(), collection(request), field(request))
         return no_content()
 
     async def read_relations(self, request: ApiRequest) -> Response:
         """Of one collection, or of all."""
         rights = await request.rights()
-        return data_answer(await self._structure.read_relations(rights, request.path_params.get("collection")))
+        return data_answer(await self._relations.read(rights, request.path_params.get("collection")))
 
     async def read_relation(self, request: ApiRequest) -> Response:
-        return data_answer(
-            await self._structure.read_relation(await request.rights(), collection(request), field(request))
-        )
+        return data_answer(await self._relations.read_one(await request.rights(), collection(request), field(request)))
 
     async def create_relation(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
-        return data_answer(await self._structure.create_relation(rights, body))
+        return data_answer(await self._relations.create_one(rights, body))
 
     async def update_relation(self, request: ApiRequest) -> Response:
         body, rights = as_object(await request.payload()), await request.rights()
-        return data_answer(await self._structure.update_relation(rights, collection(request), field(request), body))
+        return data_answer(await self._relations.update_one(rights, collection(request), field(request), body))
 
     async def delete_relation(self, request: ApiRequest) -> Response:
-        await self._structure.delete_relation(await request.rights(), collection(request), field(request))
+        await self._relations.delete_one(await request.rights(), collection(request), field(request))
         return no_content()
 
 

@@ -1,13 +1,16 @@
 """The shapes in which `/collections`, `/fields` and `/relations` answer, as Directus documents them. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tidegate.database.catalog import Column, ForeignKey
-from tidegate.schema import Collection, Field, FieldType, Relation
+from tidegate.database.catalog import Catalog, Column, ForeignKey
+from tidegate.schema import Collection, Field, FieldType, Relation, Schema
 
 Item = dict[str, Any]
 Meta = Mapping[str, Any]
+Place = tuple[str, str]
+"""A collection, and a field in it."""
 
 
 def collection_item(name: str, collection: Collection | None, meta: Meta | None) -> Item:
@@ -87,5 +90,16 @@ def _relation_schema(key: ForeignKey) -> Item:
     }
 
 
-def by_place(rows: Sequence[Meta], first: str, second: str) -> dict[tuple[str, str], Meta]:
-    return {(row[first], row[second]): row for row in rows}
+def by_place(rows: Sequence[Meta], collection: str, field: str) -> dict[Place, Meta]:
+    """The rows by what they hold in two columns."""
+    return {(row[collection], row[field]): row for row in rows}
+
+
+def keys_by_place(catalog: Catalog, schema: Schema) -> dict[Place, ForeignKey]:
+    """The foreign keys, each with the column that it leads to."""
+    keys = {}
+    for key in catalog.foreign_keys:
+        target = schema.collections.get(key.target)
+        column = key.target_column or (target.primary_key if target else None)
+        keys[key.table, key.column] = replace(key, target_column=column)
+    return keys

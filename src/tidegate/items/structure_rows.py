@@ -1,4 +1,4 @@
-"""The metadata rows beside collections, fields and relations, and other rows of system tables that go with those."""
+"""The metadata rows beside collections, fields and relations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,6 +45,10 @@ class MetadataWriter:
         self._rows = Rows(database, transaction)
         self._transaction = transaction
         self._changes = changes
+
+    def has(self, table: str) -> bool:
+        """Whether the database has the table: versions of Directus differ."""
+        return table in self._tables
 
     async def find(self, table: str, place: Row) -> list[Row]:
         """The rows at a place, all where it is empty, locked and fit to leave the transaction."""

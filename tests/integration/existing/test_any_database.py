@@ -128,7 +128,7 @@ def only(engine: DatabaseEngine) -> pytest.MarkDecorator:
 
 
 async def test_what_is_left_out_is_named_with_the_reason(served: Served) -> None:
-    unserved = dict(served.project.app.running.structure._database.unserved)
+    unserved = dict(served.project.app.running.items._database.unserved)
     assert unserved.pop("pairs") == "its primary key has more than one column"
     assert unserved.pop("keyless") == "it has no primary key"
     assert unserved.pop("overview") == "it is a view"
@@ -238,7 +238,7 @@ async def test_columns_that_only_postgresql_has(served: Served) -> None:
 
 @only("postgresql")
 async def test_foreign_key_to_another_schema_leads_nowhere(served: Served) -> None:
-    assert served.project.app.running.structure._database.schema.relation("strangers", "code") is None
+    assert served.project.app.running.items._database.schema.relation("strangers", "code") is None
 
 
 @only("mariadb")

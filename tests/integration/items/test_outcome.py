@@ -60,7 +60,9 @@ async def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
         async with running_project(folder, environ) as project:
             running = project.app.running
             fields = [{"field": "text", "type": "string", "schema": {}, "meta": {}}]
-            await running.structure.create_collection(ADMIN, {"collection": "things", "schema": {}, "fields": fields})
+            await running.structure.collections.create_one(
+                ADMIN, {"collection": "things", "schema": {}, "fields": fields}
+            )
             heard: list[Change] = []
             running.feed.subscribe(heard.extend)
             yield Line(running.items, running.structure, proxy, heard, request.param, url)
@@ -140,7 +142,7 @@ async def test_writes_after_a_loss_are_told_in_order(line: Line) -> None:
 async def test_structure_is_there_and_told_or_neither(line: Line, loss: Loss) -> None:
     line.proxy.lose(loss)
     with contextlib.suppress(TidegateError):
-        await line.structure.create_collection(ADMIN, {"collection": f"folder_{loss}", "schema": None})
+        await line.structure.collections.create_one(ADMIN, {"collection": f"folder_{loss}", "schema": None})
     await line.stored(loss)
     statement = f"SELECT collection FROM directus_collections WHERE collection = 'folder_{loss}'"
     there = await directus.ask(line.engine, line.url, [statement])

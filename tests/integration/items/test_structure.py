@@ -81,14 +81,14 @@ def structure(database: Database, told: list[Change]) -> Structure:
 
 
 async def make(structure: Structure, name: str, *fields: dict[str, Any]) -> None:
-    await structure.create_collection(
+    await structure.collections.create_one(
         ADMIN, {"collection": name, "schema": {}, "meta": {}, "fields": [KEY, *fields] if fields else []}
     )
 
 
 async def relate(structure: Structure, many: str, field: str, one: str, **options: Any) -> dict[str, Any]:
     data = {"collection": many, "field": field, "related_collection": one, "meta": {}, "schema": {}, **options}
-    return await structure.create_relation(ADMIN, data)
+    return await structure.relations.create_one(ADMIN, data)
 
 
 async def insert(database: Database, table: str, **row: Any) -> None:
@@ -113,11 +113,11 @@ async def test_project_of_the_vectors_is_made(structure: Structure, database: Da
     for request in FIXTURE["requests"]:
         match request["path"].split("/")[1:]:
             case ["collections"]:
-                await structure.create_collection(ADMIN, request["json"])
+                await structure.collections.create_one(ADMIN, request["json"])
             case ["relations"]:
-                await structure.create_relation(ADMIN, request["json"])
+                await structure.relations.create_one(ADMIN, request["json"])
             case ["fields", collection]:
-                await structure.create_field(ADMIN, collection, request["json"])
+                await structure.fields.create_one(ADMIN, collection, request["json"])
     types = {name: field.type.value for name, field in database.schema.collections["articles"].fields.items()}
     assert types == {
         "id": "integer", "title": "string", "status": "string", "views": "integer", "rating": "float",
@@ -155,25 +155,25 @@ async def test_project_of_the_vectors_is_made(structure: Structure, database: Da
 
 
 async def test_collection_is_answered_with_meta_and_schema(structure: Structure) -> None:
-    item = await structure.create_collection(
+    item = await structure.collections.create_one(
         ADMIN, {"collection": "things", "schema": {}, "meta": {"note": "hi", "hidden": True}, "fields": [KEY]}
     )
     assert (item["collection"], item["schema"]) == ("things", {"name": "things", "comment": None})
     assert (item["meta"]["note"], item["meta"]["hidden"], item["meta"]["singleton"]) == ("hi", True, False)
-    assert item == await structure.read_collection(ADMIN, "things")
-    system = await structure.read_collection(ADMIN, "directus_users")
+    assert item == await structure.collections.read_one(ADMIN, "things")
+    system = await structure.collections.read_one(ADMIN, "directus_users")
     assert system["meta"]["system"]
 
 
 async def test_field_is_answered_with_its_column(structure: Structure) -> None:
     await make(structure, "things", column("name", max_length=40, default_value="x", is_nullable=False, is_unique=True))
-    item = await structure.read_field(ADMIN, "things", "name")
+    item = await structure.fields.read_one(ADMIN, "things", "name")
     assert (item["collection"], item["field"], item["type"]) == ("things", "name", "string")
     wanted = {"name": "name", "table": "things", "max_length": 40, "default_value": "x", "is_nullable": False}
     wanted |= {"is_unique": True, "is_primary_key": False, "has_auto_increment": False, "foreign_key_table": None}
     assert {name: item["schema"][name] for name in wanted} == wanted
     assert item["meta"]["field"] == "name"
-    key = await structure.read_field(ADMIN, "things", "id")
+    key = await structure.fields.read_one(ADMIN, "things", "id")
     assert key["schema"]["is_primary_key"]
     assert key["schema"]["has_auto_increment"]
 
@@ -188,9 +188,9 @@ async def test_relation_is_answered_with_its_foreign_key(structure: Structure) -
     assert item["schema"]["on_delete"] == "CASCADE"
     assert item["schema"]["foreign_key_table"] == "authors"
     assert item["meta"]["one_field"] == "all"
-    field = await structure.read_field(ADMIN, "articles", "author")
+    field = await structure.fields.read_one(ADMIN, "articles", "author")
     assert (field["schema"]["foreign_key_table"], field["schema"]["foreign_key_column"]) == ("authors", "id")
-    assert [one["field"] for one in await structure.read_relations(ADMIN, "articles")] == ["author"]
+    assert [one["field"] for one in await structure.relations.read(ADMIN, "articles")] == ["author"]
 
 
 # Collections.
@@ -199,7 +199,7 @@ async def test_relation_is_answered_with_its_foreign_key(structure: Structure) -
 async def test_collection_without_primary_key_counts_by_itself_and_never_reuses_a_key(
     structure: Structure, database: Database
 ) -> None:
-    await structure.create_collection(ADMIN, {"collection": "things", "schema": {}})
+    await structure.collections.create_one(ADMIN, {"collection": "things", "schema": {}})
     table = database.tables["things"]
     for expected in (1, 2):
         async with database.transaction() as transaction:
@@ -212,23 +212,25 @@ async def test_collection_without_primary_key_counts_by_itself_and_never_reuses_
 
 
 async def test_folder_is_metadata_alone(structure: Structure, database: Database) -> None:
-    item = await structure.create_collection(ADMIN, {"collection": "folder", "schema": None, "meta": {"icon": "x"}})
+    item = await structure.collections.create_one(
+        ADMIN, {"collection": "folder", "schema": None, "meta": {"icon": "x"}}
+    )
     assert item["schema"] is None
     assert "folder" not in database.schema.collections
-    await structure.create_collection(ADMIN, {"collection": "inside", "schema": {}, "meta": {"group": "folder"}})
-    await structure.delete_collection(ADMIN, "folder")
-    assert (await structure.read_collection(ADMIN, "inside"))["meta"]["group"] is None
+    await structure.collections.create_one(ADMIN, {"collection": "inside", "schema": {}, "meta": {"group": "folder"}})
+    await structure.collections.delete_one(ADMIN, "folder")
+    assert (await structure.collections.read_one(ADMIN, "inside"))["meta"]["group"] is None
     with pytest.raises(Forbidden):
-        await structure.read_collection(ADMIN, "folder")
+        await structure.collections.read_one(ADMIN, "folder")
 
 
 async def test_collection_keeps_its_settings(structure: Structure, database: Database) -> None:
     await make(structure, "things")
-    item = await structure.update_collection(ADMIN, "things", {"meta": {"singleton": True, "note": None}})
+    item = await structure.collections.update_one(ADMIN, "things", {"meta": {"singleton": True, "note": None}})
     assert item["meta"]["singleton"]
     assert database.schema.collections["things"].singleton
     with pytest.raises(InvalidPayload):
-        await structure.update_collection(ADMIN, "things", {"meta": {"singleton": "maybe"}})
+        await structure.collections.update_one(ADMIN, "things", {"meta": {"singleton": "maybe"}})
 
 
 async def test_deleted_collection_leaves_nothing_that_names_it(structure: Structure, database: Database) -> None:
@@ -240,7 +242,7 @@ async def test_deleted_collection_leaves_nothing_that_names_it(structure: Struct
     await relate(structure, "notes", "article", "articles")
     await insert(database, "articles", title="x")
     await insert(database, "notes", article=1)
-    await structure.delete_collection(ADMIN, "articles")
+    await structure.collections.delete_one(ADMIN, "articles")
     assert "articles" not in database.schema.collections
     assert await rows(database, "notes") == [{"id": 1, "article": 1}]
     assert "articles" not in database.schema.collections["authors"].fields
@@ -271,7 +273,7 @@ async def test_new_field_fills_the_rows_that_are_there(
 ) -> None:
     await make(structure, "things", column("name"))
     await insert(database, "things", name="a")
-    item = await structure.create_field(ADMIN, "things", column("status", **schema))
+    item = await structure.fields.create_one(ADMIN, "things", column("status", **schema))
     assert item["schema"]["is_nullable"] is schema.get("is_nullable", True)
     assert item["schema"]["is_unique"] is schema.get("is_unique", False)
     assert await rows(database, "things") == [{"id": 1, "name": "a", "status": value}]
@@ -279,7 +281,7 @@ async def test_new_field_fills_the_rows_that_are_there(
 
 async def test_new_field_with_the_moment_as_default(structure: Structure, database: Database) -> None:
     await make(structure, "things", column("name"))
-    await structure.create_field(ADMIN, "things", column("made", "timestamp", default_value="CURRENT_TIMESTAMP"))
+    await structure.fields.create_one(ADMIN, "things", column("made", "timestamp", default_value="CURRENT_TIMESTAMP"))
     await insert(database, "things", name="a")
     (row,) = await rows(database, "things")
     assert row["made"].startswith("20")
@@ -295,19 +297,25 @@ async def test_types_that_no_column_stands_for_are_flagged(
 
 async def test_alias_field_has_no_column(structure: Structure, database: Database) -> None:
     await make(structure, "things", column("name"))
-    item = await structure.create_field(ADMIN, "things", {"field": "line", "type": "alias", "schema": None, "meta": {}})
+    item = await structure.fields.create_one(
+        ADMIN, "things", {"field": "line", "type": "alias", "schema": None, "meta": {}}
+    )
     assert (item["schema"], item["meta"]["special"]) == (None, ["no-data"])
     assert database.schema.collections["things"].fields["line"].alias
-    await structure.delete_field(ADMIN, "things", "line")
+    await structure.fields.delete_one(ADMIN, "things", "line")
     assert "line" not in database.schema.collections["things"].fields
 
 
 async def test_column_changes_keep_the_rows(structure: Structure, database: Database) -> None:
     await make(structure, "things", column("name", max_length=5, is_unique=True), column("price", "decimal"))
     await insert(database, "things", name="12", price="1.50000")
-    await structure.update_field(ADMIN, "things", "name", {"schema": {"max_length": 50, "is_unique": False}})
-    await structure.update_field(ADMIN, "things", "name", {"schema": {"is_nullable": False, "default_value": "it's"}})
-    await structure.update_field(ADMIN, "things", "price", {"schema": {"numeric_precision": 8, "numeric_scale": 2}})
+    await structure.fields.update_one(ADMIN, "things", "name", {"schema": {"max_length": 50, "is_unique": False}})
+    await structure.fields.update_one(
+        ADMIN, "things", "name", {"schema": {"is_nullable": False, "default_value": "it's"}}
+    )
+    await structure.fields.update_one(
+        ADMIN, "things", "price", {"schema": {"numeric_precision": 8, "numeric_scale": 2}}
+    )
     name = database.schema.collections["things"].fields["name"]
     assert (name.max_length, name.unique, name.nullable, name.default) == (50, False, False, "it's")
     await insert(database, "things", price="2.5")
@@ -315,14 +323,14 @@ async def test_column_changes_keep_the_rows(structure: Structure, database: Data
     assert [(row["name"], row["price"]) for row in await rows(database, "things")] == [
         ("12", "1.50"), ("it's", "2.50"), ("12", "3.00"),
     ]  # fmt: skip
-    await structure.update_field(ADMIN, "things", "name", {"schema": {"is_nullable": True, "default_value": None}})
+    await structure.fields.update_one(ADMIN, "things", "name", {"schema": {"is_nullable": True, "default_value": None}})
     assert not database.schema.collections["things"].fields["name"].has_default
 
 
 async def test_column_changes_its_type(structure: Structure, database: Database) -> None:
     await make(structure, "things", column("it", default_value="7"))
     await insert(database, "things", it="12")
-    item = await structure.update_field(ADMIN, "things", "it", {"type": "integer"})
+    item = await structure.fields.update_one(ADMIN, "things", "it", {"type": "integer"})
     assert item["type"] == "integer"
     assert await rows(database, "things") == [{"id": 1, "it": 12}]
     assert database.schema.collections["things"].fields["it"].type is FieldType.INTEGER
@@ -330,27 +338,29 @@ async def test_column_changes_its_type(structure: Structure, database: Database)
 
 async def test_meta_changes_without_the_column(structure: Structure, database: Database) -> None:
     await run_ddl(database, "CREATE TABLE plain (id integer NOT NULL PRIMARY KEY, name varchar(20))")
-    item = await structure.update_field(ADMIN, "plain", "name", {"meta": {"required": True, "special": ["conceal"]}})
+    item = await structure.fields.update_one(
+        ADMIN, "plain", "name", {"meta": {"required": True, "special": ["conceal"]}}
+    )
     assert item["meta"]["required"]
     assert database.schema.collections["plain"].fields["name"].concealed
-    again = await structure.update_field(ADMIN, "plain", "name", {"meta": {"required": False}})
+    again = await structure.fields.update_one(ADMIN, "plain", "name", {"meta": {"required": False}})
     assert (again["meta"]["required"], again["meta"]["special"]) == (False, ["conceal"])
 
 
 async def test_object_that_was_read_can_be_sent_back(structure: Structure) -> None:
     await make(structure, "things", column("name", is_unique=True, default_value="x"), column("price", "decimal"))
     for name in ("id", "name", "price"):
-        item = await structure.read_field(ADMIN, "things", name)
-        assert await structure.update_field(ADMIN, "things", name, item) == item
-    collection = await structure.read_collection(ADMIN, "things")
-    assert await structure.update_collection(ADMIN, "things", collection) == collection
+        item = await structure.fields.read_one(ADMIN, "things", name)
+        assert await structure.fields.update_one(ADMIN, "things", name, item) == item
+    collection = await structure.collections.read_one(ADMIN, "things")
+    assert await structure.collections.update_one(ADMIN, "things", collection) == collection
 
 
 async def test_column_with_nulls_cannot_be_required(structure: Structure, database: Database) -> None:
     await make(structure, "things", column("name"))
     await insert(database, "things", name=None)
     with pytest.raises(TidegateError) as refused:
-        await structure.update_field(ADMIN, "things", "name", {"schema": {"is_nullable": False}})
+        await structure.fields.update_one(ADMIN, "things", "name", {"schema": {"is_nullable": False}})
     assert refused.value.code == "CONTAINS_NULL_VALUES"
     assert database.schema.collections["things"].fields["name"].nullable
 
@@ -360,7 +370,7 @@ async def test_column_with_duplicates_cannot_be_unique(structure: Structure, dat
     await insert(database, "things", name="a")
     await insert(database, "things", name="a")
     with pytest.raises(TidegateError) as refused:
-        await structure.update_field(ADMIN, "things", "name", {"schema": {"is_unique": True}})
+        await structure.fields.update_one(ADMIN, "things", "name", {"schema": {"is_unique": True}})
     assert refused.value.code == "RECORD_NOT_UNIQUE"
     assert len(await rows(database, "things")) == 2
 
@@ -369,22 +379,22 @@ async def test_deleted_field_takes_its_relation_and_metadata_with_it(structure: 
     await make(structure, "authors", {"field": "articles", "type": "alias", "meta": {"special": ["o2m"]}})
     await make(structure, "articles", column("title", is_unique=True), column("author", "integer"))
     await relate(structure, "articles", "author", "authors", meta={"one_field": "articles"})
-    await structure.update_collection(ADMIN, "articles", {"meta": {"sort_field": "title"}})
+    await structure.collections.update_one(ADMIN, "articles", {"meta": {"sort_field": "title"}})
     await insert(database, "authors")
     await insert(database, "articles", title="x", author=1)
-    await structure.delete_field(ADMIN, "articles", "author")
-    await structure.delete_field(ADMIN, "articles", "title")
+    await structure.fields.delete_one(ADMIN, "articles", "author")
+    await structure.fields.delete_one(ADMIN, "articles", "title")
     assert await rows(database, "articles") == [{"id": 1}]
     assert list(database.schema.collections["authors"].fields) == ["id"]
     assert database.schema.collections["articles"].sort_field is None
-    assert await structure.read_relations(ADMIN, "articles") == []
+    assert await structure.relations.read(ADMIN, "articles") == []
 
 
 async def test_metadata_is_told_with_the_rows_as_they_were_and_are(
     structure: Structure, database: Database, told: list[Change]
 ) -> None:
     await make(structure, "things", column("title"))
-    await structure.update_collection(ADMIN, "things", {"meta": {"sort_field": "title"}})
+    await structure.collections.update_one(ADMIN, "things", {"meta": {"sort_field": "title"}})
     ((collection,), described) = [await rows(database, table) for table in ("directus_collections", "directus_fields")]
     key, title = described
     made = [(change.collection, change.action, change.keys, change.after) for change in told[:3]]
@@ -394,7 +404,7 @@ async def test_metadata_is_told_with_the_rows_as_they_were_and_are(
         ("directus_fields", "create", (title["id"],), (title,)),
     ]
     told.clear()
-    await structure.delete_field(ADMIN, "things", "title")
+    await structure.fields.delete_one(ADMIN, "things", "title")
     gone, changed = told
     assert (gone.collection, gone.action, gone.keys) == ("directus_fields", "delete", (title["id"],))
     assert (gone.before, gone.after) == ((title,), ())
@@ -407,21 +417,21 @@ async def test_deleted_alias_leaves_the_relation(structure: Structure, database:
     await make(structure, "authors", {"field": "articles", "type": "alias", "meta": {"special": ["o2m"]}})
     await make(structure, "articles", column("author", "integer"))
     await relate(structure, "articles", "author", "authors", meta={"one_field": "articles"})
-    await structure.delete_field(ADMIN, "authors", "articles")
+    await structure.fields.delete_one(ADMIN, "authors", "articles")
     view = database.schema.relation("articles", "author")
     assert view is not None
     assert view.relation.one_field is None
 
 
 async def test_system_tables_take_fields_but_keep_their_own(structure: Structure, database: Database) -> None:
-    await structure.create_field(ADMIN, "directus_users", column("nickname"))
+    await structure.fields.create_one(ADMIN, "directus_users", column("nickname"))
     assert database.schema.collections["directus_users"].fields["nickname"].type is FieldType.STRING
-    await structure.delete_field(ADMIN, "directus_users", "nickname")
+    await structure.fields.delete_one(ADMIN, "directus_users", "nickname")
     for refused in (
-        structure.delete_field(ADMIN, "directus_users", "email"),
-        structure.update_field(ADMIN, "directus_users", "email", {"schema": {"is_unique": False}}),
-        structure.delete_collection(ADMIN, "directus_users"),
-        structure.delete_relation(ADMIN, "directus_users", "role"),
+        structure.fields.delete_one(ADMIN, "directus_users", "email"),
+        structure.fields.update_one(ADMIN, "directus_users", "email", {"schema": {"is_unique": False}}),
+        structure.collections.delete_one(ADMIN, "directus_users"),
+        structure.relations.delete_one(ADMIN, "directus_users", "role"),
     ):
         with pytest.raises(Forbidden):
             await refused
@@ -449,7 +459,7 @@ async def test_rule_of_a_foreign_key_changes(structure: Structure, database: Dat
     await make(structure, "authors")
     await make(structure, "articles", column("author", "integer"))
     await relate(structure, "articles", "author", "authors", schema={"on_delete": "SET NULL"})
-    item = await structure.update_relation(
+    item = await structure.relations.update_one(
         ADMIN, "articles", "author", {"schema": {"on_delete": "CASCADE"}, "meta": {"one_deselect_action": "delete"}}
     )
     assert (item["schema"]["on_delete"], item["meta"]["one_deselect_action"]) == ("CASCADE", "delete")
@@ -464,11 +474,11 @@ async def test_deleted_relation_leaves_the_field(structure: Structure, database:
     await make(structure, "authors")
     await make(structure, "articles", column("author", "integer"))
     await relate(structure, "articles", "author", "authors")
-    await structure.delete_relation(ADMIN, "articles", "author")
+    await structure.relations.delete_one(ADMIN, "articles", "author")
     await insert(database, "articles", author=9)
     assert database.schema.relation("articles", "author") is None
     await relate(structure, "articles", "author", "authors", schema=None)
-    assert (await structure.read_relation(ADMIN, "articles", "author"))["schema"] is None
+    assert (await structure.relations.read_one(ADMIN, "articles", "author"))["schema"] is None
 
 
 async def test_relation_that_rows_break_is_refused_and_nothing_changes(
@@ -535,10 +545,10 @@ async def test_sqlite_rebuild_keeps_everything_else(structure: Structure, databa
         "DELETE FROM articles WHERE title = 'c'",
         "INSERT INTO notes VALUES (1, 2)",
     )
-    await structure.update_field(ADMIN, "articles", "author", {"schema": {"default_value": 1}})
+    await structure.fields.update_one(ADMIN, "articles", "author", {"schema": {"default_value": 1}})
     await relate(structure, "articles", "author", "authors", schema={"on_delete": "SET NULL"})
-    await structure.create_field(ADMIN, "articles", column("status", default_value="new", is_nullable=False))
-    await structure.delete_relation(ADMIN, "articles", "author")
+    await structure.fields.create_one(ADMIN, "articles", column("status", default_value="new", is_nullable=False))
+    await structure.relations.delete_one(ADMIN, "articles", "author")
     table = database.tables["articles"]
     assert [tuple(row) for row in await database.fetch(sa.select(table))] == [
         (1, "kept", 1, 2, "new"),
@@ -568,21 +578,21 @@ async def test_nobody_but_administrators_sees_or_changes_anything(structure: Str
     await make(structure, "things", column("name"))
     data = {"collection": "other", "schema": {}}
     for refused in (
-        structure.read_collections(NOBODY),
-        structure.read_collection(NOBODY, "things"),
-        structure.create_collection(NOBODY, data),
-        structure.update_collection(NOBODY, "things", {"meta": {}}),
-        structure.delete_collection(NOBODY, "things"),
-        structure.read_fields(NOBODY),
-        structure.read_field(NOBODY, "things", "name"),
-        structure.create_field(NOBODY, "things", column("other")),
-        structure.update_field(NOBODY, "things", "name", {}),
-        structure.delete_field(NOBODY, "things", "name"),
-        structure.read_relations(NOBODY),
-        structure.read_relation(NOBODY, "things", "name"),
-        structure.create_relation(NOBODY, {"collection": "things", "field": "name"}),
-        structure.update_relation(NOBODY, "things", "name", {}),
-        structure.delete_relation(NOBODY, "things", "name"),
+        structure.collections.read(NOBODY),
+        structure.collections.read_one(NOBODY, "things"),
+        structure.collections.create_one(NOBODY, data),
+        structure.collections.update_one(NOBODY, "things", {"meta": {}}),
+        structure.collections.delete_one(NOBODY, "things"),
+        structure.fields.read(NOBODY),
+        structure.fields.read_one(NOBODY, "things", "name"),
+        structure.fields.create_one(NOBODY, "things", column("other")),
+        structure.fields.update_one(NOBODY, "things", "name", {}),
+        structure.fields.delete_one(NOBODY, "things", "name"),
+        structure.relations.read(NOBODY),
+        structure.relations.read_one(NOBODY, "things", "name"),
+        structure.relations.create_one(NOBODY, {"collection": "things", "field": "name"}),
+        structure.relations.update_one(NOBODY, "things", "name", {}),
+        structure.relations.delete_one(NOBODY, "things", "name"),
     ):
         with pytest.raises(Forbidden):
             await refused
@@ -592,17 +602,17 @@ async def test_nobody_but_administrators_sees_or_changes_anything(structure: Str
 async def test_what_does_not_exist_is_forbidden(structure: Structure) -> None:
     await make(structure, "things", column("name"))
     for refused in (
-        structure.read_collection(ADMIN, "gone"),
-        structure.update_collection(ADMIN, "gone", {}),
-        structure.delete_collection(ADMIN, "gone"),
-        structure.read_fields(ADMIN, "gone"),
-        structure.create_field(ADMIN, "gone", column("x")),
-        structure.update_field(ADMIN, "things", "gone", {}),
-        structure.delete_field(ADMIN, "gone", "x"),
-        structure.read_relations(ADMIN, "gone"),
-        structure.read_relation(ADMIN, "things", "name"),
-        structure.update_relation(ADMIN, "things", "name", {}),
-        structure.delete_relation(ADMIN, "things", "gone"),
+        structure.collections.read_one(ADMIN, "gone"),
+        structure.collections.update_one(ADMIN, "gone", {}),
+        structure.collections.delete_one(ADMIN, "gone"),
+        structure.fields.read(ADMIN, "gone"),
+        structure.fields.create_one(ADMIN, "gone", column("x")),
+        structure.fields.update_one(ADMIN, "things", "gone", {}),
+        structure.fields.delete_one(ADMIN, "gone", "x"),
+        structure.relations.read(ADMIN, "gone"),
+        structure.relations.read_one(ADMIN, "things", "name"),
+        structure.relations.update_one(ADMIN, "things", "name", {}),
+        structure.relations.delete_one(ADMIN, "things", "gone"),
     ):
         with pytest.raises(Forbidden):
             await refused
@@ -621,7 +631,7 @@ async def test_collection_that_cannot_be_is_refused_and_nothing_made(structure: 
         {"collection": "x", "schema": {}, "fields": [{**KEY, "meta": {"nonsense": 1}}]},
     ):
         with pytest.raises(InvalidPayload):
-            await structure.create_collection(ADMIN, data)
+            await structure.collections.create_one(ADMIN, data)
     await database.reload()
     assert set(database.schema.collections) == before
 
@@ -644,13 +654,13 @@ async def test_relation_that_cannot_be_is_refused(structure: Structure) -> None:
         {**other, "meta": {"nonsense": 1}},
     ):
         with pytest.raises(InvalidPayload):
-            await structure.create_relation(ADMIN, data)
-    assert [one["field"] for one in await structure.read_relations(ADMIN, "things")] == ["same"]
+            await structure.relations.create_one(ADMIN, data)
+    assert [one["field"] for one in await structure.relations.read(ADMIN, "things")] == ["same"]
 
 
 async def test_collection_whose_metadata_is_refused_leaves_no_table(structure: Structure, database: Database) -> None:
     with pytest.raises(TidegateError) as refused:
-        await structure.create_collection(ADMIN, {"collection": "things", "schema": {}, "meta": {"group": "gone"}})
+        await structure.collections.create_one(ADMIN, {"collection": "things", "schema": {}, "meta": {"group": "gone"}})
     assert refused.value.code == "INVALID_FOREIGN_KEY"
     await database.reload()
     assert "things" not in database.schema.collections
@@ -666,9 +676,9 @@ async def everything(structure: Structure, database: Database) -> list[Any]:
     catalog = await database.catalog()
     names = ("directus_collections", "directus_fields", "directus_relations")
     return [
-        await structure.read_collections(ADMIN),
-        await structure.read_fields(ADMIN),
-        await structure.read_relations(ADMIN),
+        await structure.collections.read(ADMIN),
+        await structure.fields.read(ADMIN),
+        await structure.relations.read(ADMIN),
         set(catalog.columns),
         set(catalog.foreign_keys),
         *[await rows(database, name) for name in names],
@@ -683,9 +693,9 @@ async def test_several_are_made_and_changed_together(structure: Structure, datab
         "meta": {"group": "folder"},
         "fields": [KEY, column("a"), column("b")],
     }
-    items = await structure.create_collections(ADMIN, [folder, inside])
+    items = await structure.collections.create(ADMIN, [folder, inside])
     assert [item["collection"] for item in items] == ["folder", "inside"]
-    items = await structure.update_collections(
+    items = await structure.collections.update(
         ADMIN, [{"collection": name, "meta": {"note": name}} for name in ("inside", "folder")]
     )
     assert [item["meta"]["note"] for item in items] == ["inside", "folder"]
@@ -695,11 +705,11 @@ async def test_several_are_made_and_changed_together(structure: Structure, datab
         {"field": "b", "schema": {"is_unique": True, "is_nullable": False}, "meta": {"note": "n"}},
         {"field": "a", "schema": {"default_value": 5}},
     ]
-    a, b, again = await structure.update_fields(ADMIN, "inside", wanted)
+    a, b, again = await structure.fields.update(ADMIN, "inside", wanted)
     assert (a["type"], a["schema"]["default_value"], again) == ("integer", 5, a)
     assert (b["schema"]["is_unique"], b["schema"]["is_nullable"], b["meta"]["note"]) == (True, False, "n")
     assert await rows(database, "inside") == [{"id": 1, "a": 1, "b": "x"}]
-    await structure.update_fields(ADMIN, "inside", [{"field": "b", "schema": {"is_unique": False}}])
+    await structure.fields.update(ADMIN, "inside", [{"field": "b", "schema": {"is_unique": False}}])
     await insert(database, "inside", b="x")
 
 
@@ -725,7 +735,7 @@ async def test_failure_of_the_last_collection_leaves_everything_as_it_was(
     first: list[Any] = [{"collection": name, "schema": {}, "meta": {}} for name in ("first", "second")]
     folder: dict[str, Any] = {"collection": "folder", "schema": None, "meta": {}}
     with pytest.raises(TidegateError) as refused:
-        await structure.create_collections(ADMIN, [folder, *first, last])
+        await structure.collections.create(ADMIN, [folder, *first, last])
     assert code in (None, refused.value.code)
     assert told == []
     assert await everything(structure, database) == before
@@ -756,7 +766,7 @@ async def test_failure_of_the_last_field_leaves_everything_as_it_was(
     before = await everything(structure, database)
     first = {"field": "a", "type": "integer", "schema": {"is_unique": False, "default_value": 3}, "meta": {"note": "n"}}
     with pytest.raises(TidegateError) as refused:
-        await structure.update_fields(ADMIN, "things", [first, last])
+        await structure.fields.update(ADMIN, "things", [first, last])
     assert refused.value.code == code
     assert await everything(structure, database) == before
     await database.reload()
@@ -770,7 +780,7 @@ async def test_failure_of_the_last_collection_changed_leaves_the_others(
     await make(structure, "others")
     before = await everything(structure, database)
     with pytest.raises(TidegateError) as refused:
-        await structure.update_collections(
+        await structure.collections.update(
             ADMIN,
             [{"collection": "things", "meta": {"note": "n"}}, {"collection": "others", "meta": {"group": "gone"}}],
         )
@@ -788,7 +798,7 @@ async def test_field_and_relation_that_fail_halfway_leave_everything_as_it_was(
     before = await everything(structure, database)
     twice = column("one", default_value="same", is_nullable=False, is_unique=True)
     with pytest.raises(TidegateError) as refused:
-        await structure.create_field(ADMIN, "things", twice)
+        await structure.fields.create_one(ADMIN, "things", twice)
     assert refused.value.code == "RECORD_NOT_UNIQUE"
     assert await everything(structure, database) == before
     with pytest.raises(TidegateError) as refused:
