@@ -216,7 +216,9 @@ def _take_moments_as_they_are(connection: Any, _record: object) -> None:
             return _INFINITIES[days[0]]
         return date.min + timedelta(days=days[0] + _POSTGRESQL_EPOCH - 1)
 
-    def encode_time(moment: time) -> tuple[int]:
+    def encode_time(moment: time | str) -> tuple[int]:
+        if isinstance(moment, str):
+            return (_DAY,)
         return ((datetime.combine(_MIDNIGHT, moment, UTC) - _MIDNIGHT) // _MICROSECOND,)
 
     def decode_time(microseconds: tuple[int]) -> time | str:

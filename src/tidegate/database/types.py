@@ -284,6 +284,14 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
+def _time(text: str) -> time | str:
+    """What is no time of day to Python (`24:00:00`, `-100:00:01`) as it is: its database gave it like that."""
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        return text
+
+
 def _dump(value: object) -> str:
     return orjson.dumps(value).decode()
 
@@ -307,7 +315,7 @@ _STORAGE_BINDS: Mapping[Storage, Convert] = {
     Storage.BYTES: base64.b64decode,
 }
 _BINDS: Mapping[tuple[FieldType, Storage], Convert] = {
-    (FieldType.TIME, Storage.TIME): time.fromisoformat,
+    (FieldType.TIME, Storage.TIME): _time,
     (FieldType.BOOLEAN, Storage.TEXT): lambda value: "true" if value else "false",
 }
 _SAME = {

@@ -6,6 +6,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
+from sqlalchemy.sql.visitors import iterate
 
 from tidegate.database.engine import Database
 from tidegate.items.changes import Change, Image, Key
@@ -100,14 +101,17 @@ class Reader:
     async def _matched(self, condition: Condition, collection: str, images: Sequence[Image]) -> set[int]:
         """Which of the rows the condition matches, going by their images and by related rows as they are by now."""
         table = self._database.tables[collection]
+        row = table.alias()
+        parts = iterate(self._condition(condition, row))
+        asked = {part.name for part in parts if isinstance(part, sa.Column) and part.table is row}
         position = "position"
-        while position in table.c:
+        while position in asked:
             position += "_"
         as_they_were = sa.union_all(
             *(
                 sa.select(
                     sa.literal(number, sa.Integer).label(position),
-                    *(sa.literal(image.get(column.name), column.type).label(column.name) for column in table.c),
+                    *(sa.literal(image.get(name), table.c[name].type).label(name) for name in sorted(asked)),
                 )
                 for number, image in enumerate(images)
             )

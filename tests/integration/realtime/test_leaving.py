@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.integration.realtime.world import Listener, World
 from tests.support.schemas import MEMBER, MEMBER_RIGHTS, OTHER, rights_with, rule
@@ -120,3 +121,14 @@ async def test_row_that_was_never_visible_is_not_told_of_when_its_related_row_ch
     any_world.reader.gate.set()
     await any_world.settled()
     assert listener.take() == []
+
+
+async def test_row_with_a_time_that_only_its_database_has_leaves_and_is_deleted(any_world: World) -> None:
+    listener = any_world.listener()
+    watch(listener, "articles", {"fields": ["id"], "filter": {"title": {"_icontains": "i"}, "at": {"_nnull": True}}})
+    async with any_world.database.transaction() as transaction:
+        await transaction.execute(sa.text("UPDATE articles SET at = '24:00:00'"))
+    await any_world.update("articles", [1], title="x")
+    await any_world.delete("articles", 2)
+    await any_world.settled()
+    assert listener.take() == [("leave", [1]), ("delete", [2])]
