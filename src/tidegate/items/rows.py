@@ -58,7 +58,7 @@ class Rows:
     async def update(
         self, collection: Collection, keys: Sequence[Key], columns: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """The rows of `keys`, which are there, in that order, as they are then."""
+        """The rows of `keys`, which are there, each named once, in that order, as they are then."""
         table = self._tables[collection.name]
         key_column = table.c[collection.primary_key]
         rows: Sequence[sa.Row[Any]]
@@ -68,20 +68,20 @@ class Rows:
         else:
             if columns:
                 statement = sa.update(table).where(key_column.in_(keys)).values(columns)
-                if (await self._transaction.execute(statement)).rowcount < len(set(keys)):
+                if (await self._transaction.execute(statement)).rowcount < len(keys):
                     raise _not_taken(collection)
             rows = await self._transaction.fetch(sa.select(table).where(key_column.in_(keys)))
         images = {row._mapping[collection.primary_key]: mask(collection, dict(row._mapping)) for row in rows}
-        if not images.keys() >= set(keys):
+        if any(key not in images for key in keys):
             raise _not_taken(collection)
         return [images[key] for key in keys]
 
     async def delete(self, collection: Collection, keys: Sequence[Key]) -> None:
-        """Delete the rows of `keys`, which are there."""
+        """Delete the rows of `keys`, which are there, each named once."""
         table = self._tables[collection.name]
         key_column = table.c[collection.primary_key]
         deleted = await self._transaction.execute(sa.delete(table).where(key_column.in_(keys)))
-        if deleted.rowcount < len(set(keys)):
+        if deleted.rowcount < len(keys):
             raise _not_taken(collection)
 
 

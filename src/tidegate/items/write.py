@@ -283,7 +283,7 @@ class Writer:
             for row in (dict(found._mapping) for found in await self._transaction.fetch(statement))
         }
         # A collation may have found more than was asked for.
-        if not rows.keys() >= set(wanted) or not await self._allowed(collection, action, fields, rows):
+        if any(key not in rows for key in wanted) or not await self._allowed(collection, action, fields, rows):
             raise _not_deletable(collection.name) if action == "delete" else _not_updatable(collection.name, fields)
         return [rows[key] for key in wanted]
 
