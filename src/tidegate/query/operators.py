@@ -55,7 +55,11 @@ MAX_PATTERN: Final = 5_000
 _LARGEST_REAL: Final = (2 - 2**-23) * 2.0**127
 """PostgreSQL compares a `real` with values of its own 32 bits only."""
 
-_TRUTH: Mapping[object, bool] = {True: True, "true": True, "1": True, False: False, "false": False, "0": False}
+_TRUTH: Mapping[object, bool] = {
+    **dict.fromkeys((True, "true", "1", "", None), True),
+    **dict.fromkeys((False, "false", "0"), False),
+}
+"""`filter[author][_null]` in a URL has an empty value."""
 
 
 def comparison(operand: Operand, field: Field | None, test: Check) -> Condition:
@@ -73,6 +77,8 @@ def comparison(operand: Operand, field: Field | None, test: Check) -> Condition:
         if truth is None:
             raise InvalidQuery(f'"{test.operator}" has to be true or false')
         return Comparison(operand, operator, None, negated is truth)
+    if operator is Operator.EQ and test.value is None:
+        return Comparison(operand, Operator.NULL, None, negated)
     value = _value(field, operator, test)
     if value == () and operator is Operator.IN:
         return Constant(negated)

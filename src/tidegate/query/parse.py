@@ -109,9 +109,11 @@ class _Parser:
             return Quantified(_QUANTIFIERS[key], self._filter(_object(key, value), depth + 1))
         if key.startswith("_") and not isinstance(value, Mapping):
             return Check(key, self._operand(key, value))
-        if not isinstance(value, Mapping):
-            raise InvalidQuery(f'The filter of "{key}" has to be an object of operators')
-        return Under(key, self._filter(value, depth + 1))
+        if isinstance(value, Mapping):
+            return Under(key, self._filter(value, depth + 1))
+        if isinstance(value, str | int | float):
+            return Under(key, Check("_eq", value))
+        raise InvalidQuery(f'The filter of "{key}" has to be a value or an object of operators')
 
     def _operand(self, operator: str, value: object) -> Scalar | tuple[Scalar, ...]:
         if isinstance(value, list | tuple):
@@ -166,13 +168,13 @@ class _Parser:
 
 def _object(parameter: str, raw: object) -> Mapping[str, Any]:
     """An object, also as JSON text; an empty one for None and an empty text."""
-    if isinstance(raw, str) and raw:
+    if raw is None or raw == "":
+        return {}
+    if isinstance(raw, str):
         try:
             raw = orjson.loads(raw)
         except orjson.JSONDecodeError:
             raise InvalidQuery(f'"{parameter}" is not valid JSON') from None
-    if raw is None or raw == "":
-        return {}
     if not isinstance(raw, Mapping):
         raise InvalidQuery(f'"{parameter}" has to be an object')
     return raw

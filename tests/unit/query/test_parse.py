@@ -75,6 +75,8 @@ def test_query_is_parsed(raw: object, query: Query) -> None:
         ({"a": {"_or": [{"_eq": 1}, {"_eq": 2}]}}, Under("a", AnyOf((Check("_eq", 1), Check("_eq", 2))))),
         ({"a": {}}, Under("a", AllOf(()))),
         ({"_bogus": 1}, Check("_bogus", 1)),
+        ({"a": "x"}, Under("a", Check("_eq", "x"))),
+        ({"a": {"b": False}}, Under("a", Under("b", Check("_eq", False)))),
     ],
 )
 def test_filter_is_parsed(raw: object, parsed: object) -> None:
@@ -106,8 +108,9 @@ def test_filter_is_parsed(raw: object, parsed: object) -> None:
         ({"deep": {"a": 5}}, '"deep" has to be an object'),
         ({"filter": "{"}, '"filter" is not valid JSON'),
         ({"filter": [1]}, '"filter" has to be an object'),
-        ({"filter": {"a": 1}}, 'The filter of "a" has to be an object of operators'),
-        ({"filter": {"a": None}}, 'The filter of "a" has to be an object of operators'),
+        ({"filter": "null"}, '"filter" has to be an object'),
+        ({"filter": {"a": None}}, 'The filter of "a" has to be a value or an object of operators'),
+        ({"filter": {"a": []}}, 'The filter of "a" has to be a value or an object of operators'),
         ({"filter": {"_or": {"a": {"_eq": 1}}}}, '"_or" has to be an array of filters'),
         ({"filter": {"_and": [5]}}, '"_and" has to be an object'),
         ({"filter": {"a": {"_in": [{"x": 1}]}}}, '"_in" cannot be compared with an array or object inside its value'),
