@@ -35,6 +35,11 @@ class UvicornHttpProtocol(HttpToolsProtocol):
         self._end_of_head()
         super().on_headers_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # The parser and this object, which nobody needs any more, hold each other.
+        del self.parser
+
     def _wait_for_head(self) -> None:
         if self._patience is None:
             self._patience = self.loop.call_later(self.head_seconds, self.transport.abort)

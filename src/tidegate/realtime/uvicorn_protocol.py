@@ -76,6 +76,10 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             # A refusal completes the handshake too; uvicorn would complain that nothing did.
             self.handshake_complete = True
+        elif message["type"] == "websocket.accept":
+            # What has been read and said would be kept for as long as the connection is open.
+            self.request.headers.clear()
+            del self.request, self.response
 
     def close_with(self, code: int, reason: str) -> None:
         """Begin the closing handshake, as `send` does for `websocket.close`; the peer has a while to answer."""

@@ -135,6 +135,7 @@ class Connection(Shell):
 
     async def _verify(self, message: Auth) -> None:
         verified = await self._check(message.credentials())
+        self._task = None
         now = self._now()
         if verified is None:
             self._do(self._machine.refused(now))
@@ -159,6 +160,7 @@ class Connection(Shell):
             # The outermost edge of a message: the client learns that it failed, the log why.
             logger.exception("A message could not be performed")
             self._say_error(message, TidegateError("INTERNAL_SERVER_ERROR"))
+        self._task = None
         self._do(self._machine.performed(self._now()))
         self._make_room()
 

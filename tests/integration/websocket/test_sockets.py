@@ -1,12 +1,16 @@
 """Both adapters of the socket port, on a real server with real clients."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 
 from tests.integration.websocket.serving import serve
+from tidegate.http.uvicorn_protocol import UvicornHttpProtocol
 from tidegate.realtime.socket import EXTENSION, AsgiSocket, Outboxes, Socket, open_socket
 from tidegate.realtime.uvicorn_protocol import UvicornSocket
 
@@ -122,3 +126,31 @@ async def test_server_that_stops_closes_with_1001() -> None:
         client = await connect(f"ws://{address}/")
         await app.sockets.get()
     assert await closed(client) == (1001, "")
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Only what is not referred to any more goes away."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_open_socket_keeps_nothing_of_its_handshake() -> None:
+    app = Application("uvicorn")
+    async with serve(app, http=UvicornHttpProtocol) as address:
+        host, port = address.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        assert (await app.sockets.get()).open
+        kept = gc.get_objects()
+        assert not [it for it in kept if isinstance(it, UvicornHttpProtocol)]
+        assert not [it for it in kept if isinstance(it, Headers) and it]
+        writer.close()
+        await writer.wait_closed()
