@@ -1,7 +1,7 @@
 """Reads roles, policies, bindings and permissions.
 
 Directus before 11 had no policies: flags and addresses stood in the role, and permissions belonged to a role or, with
-none, to everybody. Such a database is read as if each role had one policy of the same id.
+none, to those who have no role. Such a database is read as if each role had one policy of the same id.
 """
 
 import logging
@@ -16,7 +16,7 @@ from tidegate.database.engine import Database
 from tidegate.schema.values import csv_list
 
 EVERYBODYS = "public"
-"""The policy for everybody in a database that has no policies."""
+"""The policy for whoever has no role in a database that has no policies."""
 
 _LOG = logging.getLogger(__name__)
 _FLAGS = ("admin_access", "app_access", "enforce_tfa", "ip_access")
@@ -34,7 +34,8 @@ async def load_policies(database: Database) -> Policies:
             sa.select(roles.c.id, (sa.null() if parent is None else parent).label("parent"))
         )
     }
-    if "directus_policies" in tables:
+    has_policies = "directus_policies" in tables
+    if has_policies:
         policies, access = tables["directus_policies"], tables["directus_access"]
         found = [_policy(row) for row in await database.fetch(_select(policies, "id", *_FLAGS))]
         bound = await database.fetch(_select(access, "policy", "role", "user"))
@@ -48,7 +49,7 @@ async def load_policies(database: Database) -> Policies:
         owner = permissions.c.role
     columns = (permissions.c[name] for name in ("id", "collection", "action", *_RULE))
     rows = await database.fetch(sa.select(owner.label("owner"), *columns))
-    return Policies(parents, found, bindings, _permissions(rows))
+    return Policies(parents, found, bindings, _permissions(rows), roles_inherit=has_policies)
 
 
 def _select(table: sa.Table, *names: str) -> sa.Select[Any]:

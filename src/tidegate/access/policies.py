@@ -96,15 +96,19 @@ class Policies:
         policies: Iterable[Policy],
         bindings: Iterable[Binding],
         permissions: Iterable[Permission],
+        *,
+        roles_inherit: bool = True,
     ) -> None:
-        """`parents` has every role, with the one above it."""
+        """`parents` has every role, with the one above it; `roles_inherit`: whether roles have what everybody has."""
         self._parents = parents
+        self._roles_inherit = roles_inherit
         self._policies = {policy.id: policy for policy in policies}
         self._for_everybody: list[Policy] = []
         self._by_role: defaultdict[str, list[Policy]] = defaultdict(list)
         self._by_user: defaultdict[str, list[Policy]] = defaultdict(list)
         for binding in bindings:
-            self._bind(binding, self._policies[binding.policy])
+            if binding.policy in self._policies:  # SQLite, for one, may have been told to keep no foreign keys
+                self._bind(binding, self._policies[binding.policy])
         self._permissions: defaultdict[str, list[Permission]] = defaultdict(list)
         for permission in permissions:
             self._permissions[permission.policy].append(permission)
@@ -144,7 +148,8 @@ class Policies:
         ]
         reached = _reachable(bound, identity.ip)
         good = [policy for policy in reached if not policy.enforce_tfa or second_factor or identity.static]
-        return self._add_up(roles, reached, good, self._everybodys(identity.ip))
+        everybodys = self._everybodys(identity.ip) if role is None or self._roles_inherit else []
+        return self._add_up(roles, reached, good, everybodys)
 
     def _everybodys(self, address: str | None) -> list[Policy]:
         return _reachable(self._for_everybody, address)

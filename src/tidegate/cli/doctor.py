@@ -113,14 +113,15 @@ async def _examine_redis(report: Report, settings: Settings) -> None:
 
 
 async def _examine_database(report: Report, settings: Settings, database: Database) -> None:
-    await database.start()
     function = sa.func.sqlite_version() if settings.db_client == "sqlite3" else sa.func.version()
     version = str((await database.fetch(sa.select(function)))[0][0])
     engine = "MariaDB" if "mariadb" in version.lower() else _ENGINES[settings.db_client]
     number = next((word for word in version.split() if word[:1].isdigit()), version).partition("-")[0]
     report.database = f"{engine} {number}"
-    catalog, schema = await database.catalog(), database.schema
+    catalog = await database.catalog()
     report.project = diagnosis.kind_of(catalog)
+    await database.start()
+    schema = database.schema
     report.served = {name: len(found.fields) for name, found in sorted(schema.collections.items())}
     report.unserved = dict(sorted(database.unserved.items()))
     report.findings += diagnosis.odd_fields(schema.collections.values())

@@ -1,7 +1,7 @@
 """An empty database is given Directus's own tables and the first rows (PROTOCOL section 6).
 
 Two processes may do so at once: `Database.restructuring` lets one in at a time, and the other finds the work done.
-`directus_settings` is made last. Where DDL cannot be rolled back, its absence tells that an earlier attempt broke off.
+`LAST_TABLE` is made last. Where DDL cannot be rolled back, its absence tells that an earlier attempt broke off.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,9 @@ from tidegate.database.catalog import ForeignKey, read_catalog
 from tidegate.database.ddl import create_table, run
 from tidegate.database.engine import Database
 from tidegate.database.introspection import take_snapshot
-from tidegate.database.system import PUBLIC_POLICY_NAME, SystemField, system_tables
+from tidegate.database.system import LAST_TABLE, PUBLIC_POLICY_NAME, SystemField, system_tables
 from tidegate.database.tables import build_tables
 from tidegate.schema.model import Field
-
-_LAST_TABLE = "directus_settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class AdminAccount:
 
 async def bootstrap(database: Database, admin: AdminAccount | None) -> bool:
     """Make the system tables and the first rows, unless they are there. Returns whether it did; reloads then."""
-    if _LAST_TABLE in database.schema.collections:
+    if LAST_TABLE in database.schema.collections:
         return False
     async with database.restructuring() as transaction:
         made = await transaction.run(lambda connection: _bootstrap(connection, admin))
@@ -45,13 +43,13 @@ async def bootstrap(database: Database, admin: AdminAccount | None) -> bool:
 
 def _bootstrap(connection: sa.Connection, admin: AdminAccount | None) -> bool:
     present = {column.table for column in read_catalog(connection).columns}
-    if _LAST_TABLE in present:
+    if LAST_TABLE in present:
         return False
     tables = [name for name in _in_order() if name not in present]
-    _create(connection, [name for name in tables if name != _LAST_TABLE])
+    _create(connection, [name for name in tables if name != LAST_TABLE])
     _insert_first_rows(connection, admin)
-    _create(connection, [_LAST_TABLE])
-    _insert(connection, _LAST_TABLE, [{"project_id": str(uuid4())}])
+    _create(connection, [LAST_TABLE])
+    _insert(connection, LAST_TABLE, [{"project_id": str(uuid4())}])
     return True
 
 

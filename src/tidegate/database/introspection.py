@@ -16,8 +16,9 @@ from tidegate.database import capabilities as known
 from tidegate.database.capabilities import Capabilities
 from tidegate.database.catalog import Catalog, Column, ForeignKey, read_catalog
 from tidegate.database.column_types import default_value, field_type, is_default
-from tidegate.database.system import SystemField, SystemTables, system_tables
+from tidegate.database.system import LAST_TABLE, SystemField, SystemTables, missing_parts, system_tables
 from tidegate.database.tables import build_tables
+from tidegate.errors import TidegateError
 from tidegate.schema.model import Collection, Field, FieldType, Relation, Schema
 
 SYSTEM_PREFIX = "directus_"
@@ -47,7 +48,7 @@ def take_snapshot(connection: sa.Connection) -> Snapshot:
     """Look at the database. Synchronous; to be called within `Connections.read` or `write`."""
     catalog = read_catalog(connection)
     capabilities = _capabilities(connection.dialect, catalog)
-    metadata = _read_metadata(connection, catalog, capabilities)
+    metadata = _read_metadata(connection, _system_schema(catalog), capabilities)
     schema, unserved = build_schema(catalog, metadata, system_tables())
     return Snapshot(schema, capabilities, unserved)
 
@@ -68,11 +69,26 @@ def _capabilities(dialect: sa.Dialect, catalog: Catalog) -> Capabilities:
     )
 
 
-def _read_metadata(connection: sa.Connection, catalog: Catalog, capabilities: Capabilities) -> Metadata:
-    names = ("directus_collections", "directus_fields", "directus_relations")
-    columns = [column for column in catalog.columns if column.table in names]
+def _system_schema(catalog: Catalog) -> Schema:
+    """The system tables alone. Raises SERVICE_UNAVAILABLE for a project that lacks what it cannot be served without."""
+    columns = [column for column in catalog.columns if column.table.startswith(SYSTEM_PREFIX)]
     schema, _ = build_schema(Catalog(columns, ()), Metadata(), system_tables())
-    if len(schema.collections) < len(names):
+    if any(column.table == LAST_TABLE for column in columns):
+        missing = [*missing_parts({name: found.fields for name, found in schema.collections.items()})]
+        if missing:
+            named = ", ".join(missing[:_MISSING_NAMED]) + (", …" if len(missing) > _MISSING_NAMED else "")
+            reason = f"it lacks {named}; Directus 10.10 or later has to finish its migrations first"
+            raise TidegateError("SERVICE_UNAVAILABLE") from LookupError(reason)
+    return schema
+
+
+_MISSING_NAMED = 3
+"""How many missing tables and columns an error names."""
+
+
+def _read_metadata(connection: sa.Connection, schema: Schema, capabilities: Capabilities) -> Metadata:
+    names = ("directus_collections", "directus_fields", "directus_relations")
+    if not all(name in schema.collections for name in names):
         return Metadata()
     tables = build_tables(schema, capabilities)
     rows = []

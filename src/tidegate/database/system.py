@@ -1,6 +1,6 @@
 """Directus's own tables as the packaged `system-tables.json` describes them (PROTOCOL section 6)."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,11 +12,32 @@ from tidegate.schema.model import FieldType
 
 PUBLIC_POLICY_NAME = "$t:public_label"
 """The policy that everybody has; bound by the access row with neither role nor user."""
+LAST_TABLE = "directus_settings"
+"""The one that an empty database is given last: without it, there is no project."""
 
 _SECRET = frozenset(
     {("directus_sessions", "token"), ("directus_sessions", "next_token"), ("directus_users", "auth_data")}
 )
 """Fields that give access to somebody's account and have no `conceal` in the description: concealed nevertheless."""
+
+_NEEDED: Mapping[str, str] = {
+    "directus_collections": "collection singleton sort_field",
+    "directus_fields": "id collection field special",
+    "directus_permissions": "id collection action permissions validation presets fields",
+    "directus_relations": "id many_collection many_field one_collection one_field one_collection_field"
+    " one_allowed_collections sort_field one_deselect_action",
+    "directus_roles": "id",
+    "directus_sessions": "token user expires ip user_agent origin",
+    "directus_settings": "auth_login_attempts",
+    "directus_users": "id email password tfa_secret status role token provider last_access",
+}
+_FLAGS = "admin_access app_access enforce_tfa ip_access"
+_NEEDED_SINCE_11: Mapping[str, str] = {
+    "directus_access": "role user policy",
+    "directus_permissions": "policy",
+    "directus_policies": f"id {_FLAGS}",
+}
+_NEEDED_BEFORE_11: Mapping[str, str] = {"directus_permissions": "role", "directus_roles": _FLAGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,20 @@ class SystemTables:
     """By table, by name."""
     relations: tuple[SystemRelation, ...]
     first_rows: Mapping[str, list[dict[str, Any]]]
+
+
+def missing_parts(present: Mapping[str, Container[str]]) -> Iterator[str]:
+    """What no project can be served without and the database does not have; `present` are its columns by table.
+
+    All else may be missing: versions of Directus differ.
+    """
+    by_version = _NEEDED_SINCE_11 if "directus_policies" in present else _NEEDED_BEFORE_11
+    for needed in (_NEEDED, by_version):
+        for table, names in needed.items():
+            if table not in present:
+                yield table
+            else:
+                yield from (f"{table}.{name}" for name in names.split() if name not in present[table])
 
 
 @cache

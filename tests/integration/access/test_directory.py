@@ -554,14 +554,16 @@ async def test_roles_of_an_older_database_are_read_as_policies(sqlite_project: P
         columns = {"fields": ["*"], "permissions": {}, "role": role, "collection": collection, "action": "read"}
         async with project.database.transaction() as transaction:
             await transaction.execute(sa.insert(project.table("permissions")).values(id=number, **columns))
-    users = {role: await project.user(f"{role}@example.com", role=role) for role in (office, admin)}
+    users = {role: await project.user(f"{role}@example.com", role=role) for role in (office, admin, None)}
 
     async def rights(user: str, ip: str) -> Rights:
         return await project.directory.rights(User(user, ip))
 
     here, elsewhere = await rights(users[office], HERE), await rights(users[office], "10.98.0.1")
-    assert (here.may("notes", "read"), here.may("messages", "read")) == (True, True)
-    assert (elsewhere.may("notes", "read"), elsewhere.may("messages", "read")) == (False, True)
+    assert (here.may("notes", "read"), here.may("messages", "read")) == (True, False)
+    assert (elsewhere.may("notes", "read"), elsewhere.may("messages", "read")) == (False, False)
+    without_role = await rights(users[None], HERE)
+    assert (without_role.may("notes", "read"), without_role.may("messages", "read")) == (False, True)
     assert (here.app, here.admin, here.role) == (True, False, office)
     assert (await rights(users[admin], HERE)).admin
     nobody = await project.directory.rights(Public())

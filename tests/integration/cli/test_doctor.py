@@ -105,6 +105,21 @@ async def test_doctor_knows_a_project_of_directus_10(tmp_path: Path) -> None:
     assert (code, report["project"]) == (0, "a project of Directus 10")
 
 
+async def test_project_amid_a_migration_is_refused(tmp_path: Path) -> None:
+    async with engines.temporary_database("sqlite") as url:
+        await make_project("sqlite", url, "10")
+        await directus.ask("sqlite", url, ["CREATE TABLE directus_policies (id char(36) PRIMARY KEY, ip_access text)"])
+        code, report = examined(tmp_path, url)
+        started = tidegate("start", folder=tmp_path, SECRET=SECRET, PORT="0", **engines.environment(url))
+    assert (code, report["project"]) == (1, "a project of Directus 11 or later, or of Tidegate")
+    (finding,) = report["findings"]
+    assert (
+        "it lacks directus_access, directus_permissions.policy, directus_policies.admin_access, …; "
+        in (finding["sentence"])
+    )
+    assert (started.returncode, started.stderr) == (1, f"tidegate: {finding['sentence']}\n")
+
+
 async def test_doctor_knows_tables_without_a_project(tmp_path: Path) -> None:
     tables = (
         'CREATE TABLE things (id integer PRIMARY KEY, "a.b" text, bare)',

@@ -145,6 +145,19 @@ def test_access_to_the_app_lets_users_read_who_they_are() -> None:
     assert set(everybodys.for_nobody(Public()).rule_set.rules) == {("notes", "read")}
 
 
+def test_policy_for_everybody_is_of_those_without_a_role_where_roles_do_not_inherit() -> None:
+    bound = [Policy("p"), Policy("role")], [Binding("p"), Binding("role", role="guest")]
+    policies = Policies(PARENTS, *bound, [permission(1, "p"), permission(2, "role")], roles_inherit=False)
+    assert numbers(policies.for_nobody(Public())) == [1]
+    assert numbers(policies.for_user(User("me"), None, second_factor=False)) == [1]
+    assert numbers(policies.for_user(User("me"), "guest", second_factor=False)) == [2]
+
+
+def test_binding_of_a_policy_that_does_not_exist_binds_nothing() -> None:
+    policies = Policies({}, [Policy("p")], [Binding("gone"), Binding("p"), Binding("gone", user="me")], [])
+    assert policies.for_user(User("me"), None, second_factor=False).policies == ("p",)
+
+
 def test_nobody_without_an_address_has_no_policy_bound_to_addresses() -> None:
     policies = Policies({}, [Policy("p", addresses=OFFICE)], [Binding("p")], [permission(1, "p")])
     assert numbers(policies.for_nobody(Public(HERE))) == [1]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import directus
 from tidegate.database import system
-from tidegate.database.system import system_tables
+from tidegate.database.system import missing_parts, system_tables
 from tidegate.schema import FieldType
 
 PACKAGED = Path(system.__file__).with_name("system-tables.json")
@@ -41,3 +42,15 @@ def test_alias_fields_have_no_column() -> None:
 
 def test_counting_keys_have_no_default_of_another_engine() -> None:
     assert system_tables().fields["directus_activity"]["id"].default is None
+
+
+@pytest.mark.parametrize("version", ["10", "11", "12"])
+def test_no_version_of_directus_lacks_what_is_needed(version: directus.Version) -> None:
+    assert list(missing_parts(directus.system_tables(version))) == []
+
+
+def test_tables_between_two_versions_are_missed() -> None:
+    between = {**directus.system_tables("10"), "directus_policies": directus.system_tables("11")["directus_policies"]}
+    assert list(missing_parts(between)) == ["directus_access", "directus_permissions.policy"]
+    users = {name: column for name, column in between["directus_users"].items() if name != "provider"}
+    assert "directus_users.provider" in missing_parts({**between, "directus_users": users})
