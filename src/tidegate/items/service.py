@@ -124,6 +124,7 @@ class Items:
 
         async def work(writer: Writer, changes: list[Change]) -> list[Key]:
             keys: list[Key] = []
+            await writer.look_up(collection, rows)
             for row in rows:
                 key, made = await writer.create(collection, row)
                 keys.append(key)
@@ -172,6 +173,7 @@ class Items:
 
         async def work(writer: Writer, changes: list[Change]) -> list[Key]:
             await writer.lock(collection, [row[key_name] for row in rows])
+            await writer.look_up(collection, rows)
             for row in rows:
                 data = {name: value for name, value in row.items() if name != key_name}
                 changes += await writer.update(collection, [row[key_name]], data)

@@ -4,7 +4,6 @@ Order of changes: the item that was asked for comes first, then the related item
 order of its fields (recorded: vector subscriptions/nested-create-emits-both).
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,8 @@ from tidegate.items.changes import Change, Image, Key
 from tidegate.items.nested import RelatedSet, check_number, related_set
 from tidegate.items.payload import Payload, fill_specials, mask, permitted, validate_fields
 from tidegate.items.plans import Plans
-from tidegate.items.read import read_plan
+from tidegate.items.row_rights import RowRights
 from tidegate.items.rows import Rows
-from tidegate.query.evaluate import row_predicate
 from tidegate.schema import Collection, FieldType, Relation, RelationKind, RelationView
 from tidegate.schema.values import parse
 
@@ -58,7 +56,7 @@ class Writer:
         self._transaction = transaction
         self._rows = Rows(database, transaction)
         self._rights = rights
-        self._plans = plans
+        self._row_rights = RowRights(database.schema, transaction, rights, plans, now)
         self._hasher = hasher
         self._now = now
 
@@ -67,8 +65,10 @@ class Writer:
         collection = self._collection(name, depth)
         filled = permitted(collection, self._rights, "create", payload, self._now)
         parts, nested = await self._prepare(collection, "create", filled, depth)
+        await self._row_rights.check_pointers(collection, payload, parts.columns, before={})
         image = await self._rows.insert(collection, parts.columns)
         key: Key = image[collection.primary_key]
+        self._row_rights.written(collection, [key])
         for view, related in parts.children:
             nested += await self._relate(collection, view, image, related, depth)
         own = Change(name, "create", (key,), after=(image,), payload=mask(collection, parts.columns))
@@ -86,8 +86,11 @@ class Writer:
             raise InvalidPayload(f'The primary key "{key_name}" cannot be changed')
         if not filled:
             return []
-        parts, nested = await self._prepare(collection, "update", filled, depth)
         own_keys = [row[key_name] for row in before]
+        self._row_rights.written(collection, own_keys)
+        parts, nested = await self._prepare(collection, "update", filled, depth)
+        as_they_are = dict(zip(own_keys, before, strict=True))
+        await self._row_rights.check_pointers(collection, payload, parts.columns, as_they_are)
         # What the rows point at may lead back to them. That was written first, so its image is the older one.
         early = [change for change in nested if change.collection == name and _touches(change, key_name, own_keys)]
         nested = [change for change in nested if change not in early]
@@ -106,7 +109,9 @@ class Writer:
             raise _not_deletable(name)
         keys = _each_once(collection, keys)
         before = await self._lock(collection, "delete", keys, ())
-        await self._rows.delete(collection, [row[collection.primary_key] for row in before])
+        own_keys = [row[collection.primary_key] for row in before]
+        await self._rows.delete(collection, own_keys)
+        self._row_rights.deleted(collection, own_keys)
         return [Change(name, "delete", tuple(keys), before=self._shown(collection, before))]
 
     async def lock(self, name: str, keys: Sequence[Key]) -> None:
@@ -117,6 +122,10 @@ class Writer:
             wanted = [_parse_key(collection, key) for key in keys]
             statement = sa.select(key_column).where(key_column.in_(wanted)).order_by(key_column).with_for_update()
             await self._transaction.fetch(statement)
+
+    async def look_up(self, name: str, rows: Sequence[Payload]) -> None:
+        """Have at hand what writing these rows will ask for."""
+        await self._row_rights.look_up(self._collection(name, depth=0), rows)
 
     async def first_key(self, name: str) -> Key | None:
         """The key of the first row, whoever may see it: where a singleton is."""
@@ -181,32 +190,14 @@ class Writer:
     async def _put(self, name: str, item: Payload, extra: Payload, depth: int) -> tuple[Key, list[Change]]:
         """Create the related item, or update it where its key is given and there. `extra` is set in either case.
 
-        One that this user knows nothing of is not there. A key alone is a pointer, as if it stood without the object.
+        A key alone is a pointer, as if it stood without the object.
         """
         collection = self._collection(name, depth)
         key = item.get(collection.primary_key)
         rest = {field: value for field, value in item.items() if field != collection.primary_key} | dict(extra)
-        if key is not None and rest and await self._known(collection, [key]):
-            return key, await self.update(name, [key], rest, depth)
-        if key is not None and not rest and await self._exists(collection, key):
-            return key, []
+        if key is not None and await self._row_rights.known(collection, [key]):
+            return key, await self.update(name, [key], rest, depth) if rest else []
         return await self.create(name, {**item, **extra}, depth)
-
-    async def _known(self, collection: Collection, keys: Sequence[Key]) -> set[Key]:
-        """Those of the keys whose rows are there and may be read or updated."""
-        known: set[Key] = set()
-        actions: tuple[Action, ...] = ("read",) if self._rights.admin else ("read", "update")
-        for action in actions:
-            with contextlib.suppress(Forbidden):
-                plan = self._plans.rows(self._rights, collection.name, action, (), self._now)
-                rows = await read_plan(self._transaction, plan.with_keys(keys))
-                known.update(row[collection.primary_key] for row in rows)
-        return known
-
-    async def _exists(self, collection: Collection, key: object) -> bool:
-        column = self._tables[collection.name].c[collection.primary_key]
-        found = await self._transaction.fetch(sa.select(column).where(column == parse(collection.key_field, key)))
-        return bool(found)
 
     async def _relate(
         self, collection: Collection, view: RelationView, owner: Image, related: RelatedSet, depth: int
@@ -219,6 +210,7 @@ class Writer:
             pointer = {relation.many_field: str(key), relation.one_collection_field: collection.name}
         changes: list[Change] = []
         kept: list[Key] = []
+        await self.look_up(view.target, [item for item in related.items if isinstance(item, Mapping)])
         for position, item in enumerate(related.items, start=1):
             extra = dict(pointer)
             if (
@@ -248,7 +240,7 @@ class Writer:
         unchanged = [table.c[collection.primary_key] == parse(collection.key_field, key)]
         unchanged += [table.c[field] == parse(collection.fields[field], value) for field, value in extra.items()]
         there = await self._transaction.fetch(sa.select(table.c[collection.primary_key]).where(*unchanged))
-        if there and await self._known(collection, [key]):
+        if there and await self._row_rights.known(collection, [key]):
             return []
         return await self.update(name, [key], extra, depth)
 
@@ -261,7 +253,7 @@ class Writer:
         staying = {parse(collection.key_field, key) for key in kept}
         found = await self._transaction.fetch(sa.select(key_column).where(*where).order_by(key_column))
         leaving = [row[0] for row in found if row[0] not in staying]
-        known = await self._known(collection, leaving)
+        known = await self._row_rights.known(collection, leaving)
         return [key for key in leaving if key in known]
 
     async def _let_go(self, relation: Relation, keys: Sequence[Key], depth: int) -> list[Change]:
@@ -283,20 +275,10 @@ class Writer:
             for row in (dict(found._mapping) for found in await self._transaction.fetch(statement))
         }
         # A collation may have found more than was asked for.
-        if any(key not in rows for key in wanted) or not await self._allowed(collection, action, fields, rows):
+        there = all(key in rows for key in wanted)
+        if not there or not await self._row_rights.allowed(collection, action, fields, rows):
             raise _not_deletable(collection.name) if action == "delete" else _not_updatable(collection.name, fields)
         return [rows[key] for key in wanted]
-
-    async def _allowed(
-        self, collection: Collection, action: Action, fields: tuple[str, ...], rows: Mapping[Key, Image]
-    ) -> bool:
-        if self._rights.admin:
-            return True
-        plan = self._plans.rows(self._rights, collection.name, action, fields, self._now)
-        predicate = row_predicate(plan.condition)
-        if predicate is not None:
-            return all(predicate(row) for row in rows.values())
-        return len(await read_plan(self._transaction, plan.with_keys(tuple(rows)))) == len(rows)
 
     def _shown(self, collection: Collection, rows: Sequence[Image]) -> tuple[Image, ...]:
         return tuple(mask(collection, row) for row in rows)
