@@ -35,19 +35,27 @@ _EMPTY: Final = ("_empty", "_nempty")
 
 
 def _operators(
-    name: str, value: GraphQLInputType, single: tuple[str, ...], lists: tuple[str, ...], flags: tuple[str, ...]
+    name: str,
+    value: GraphQLInputType,
+    single: tuple[str, ...],
+    lists: tuple[str, ...],
+    flags: tuple[str, ...],
+    bound: GraphQLInputType | None = None,
 ) -> GraphQLInputObjectType:
+    """`bound`: of a range; None where there are no ranges."""
     fields: dict[str, GraphQLInputField] = {operator: GraphQLInputField(value) for operator in single}
     fields |= {operator: GraphQLInputField(GraphQLList(value)) for operator in lists}
     fields |= {operator: GraphQLInputField(GraphQLBoolean) for operator in flags}
+    if bound is not None:
+        fields |= {operator: GraphQLInputField(GraphQLList(bound)) for operator in _RANGES}
     return GraphQLInputObjectType(f"{name}_filter_operators", fields)
 
 
 _STRING: Final = _operators("string", GraphQLString, ("_eq", "_neq", *_TEXT), _LISTS, (*_NULL, *_EMPTY))
 _ID: Final = _operators("id", GraphQLID, ("_eq", "_neq", *_TEXT), _LISTS, (*_NULL, *_EMPTY))
-_NUMBER: Final = _operators("number", STRING_OR_FLOAT, _ORDERED, (*_LISTS, *_RANGES), _NULL)
-_BIG: Final = _operators("big_int", BIG_INT, _ORDERED, (*_LISTS, *_RANGES), _NULL)
-_DATE: Final = _operators("date", DATE, _ORDERED, (*_LISTS, *_RANGES), _NULL)
+_NUMBER: Final = _operators("number", STRING_OR_FLOAT, _ORDERED, _LISTS, _NULL, STRING_OR_FLOAT)
+_BIG: Final = _operators("big_int", BIG_INT, _ORDERED, _LISTS, _NULL, BIG_INT)
+_DATE: Final = _operators("date", GraphQLString, _ORDERED, _LISTS, _NULL, STRING_OR_FLOAT)
 _BOOLEAN: Final = _operators("boolean", GraphQLBoolean, ("_eq", "_neq"), (), _NULL)
 _HASH: Final = _operators("hash", GraphQLString, (), (), (*_NULL, *_EMPTY))
 _JSON: Final = _operators("json", GraphQLString, (), (), _NULL)
@@ -62,6 +70,7 @@ _FILTERS: Final[Mapping[FieldType, GraphQLInputObjectType]] = {
     FieldType.DATE_TIME: _DATE,
     FieldType.TIMESTAMP: _DATE,
     FieldType.BOOLEAN: _BOOLEAN,
+    FieldType.UUID: _ID,
     FieldType.HASH: _HASH,
     FieldType.JSON: _JSON,
 }
@@ -77,11 +86,12 @@ _WRITTEN: Final[Mapping[FieldType, GraphQLInputType]] = {
     FieldType.INTEGER: GraphQLInt,
     FieldType.BIG_INTEGER: BIG_INT,
     FieldType.FLOAT: GraphQLFloat,
-    FieldType.DECIMAL: STRING_OR_FLOAT,
+    FieldType.DECIMAL: GraphQLFloat,
     FieldType.BOOLEAN: GraphQLBoolean,
     FieldType.DATE: DATE,
     FieldType.DATE_TIME: DATE,
     FieldType.TIMESTAMP: DATE,
+    FieldType.UUID: GraphQLID,
     FieldType.JSON: JSON,
     FieldType.HASH: HASH,
     FieldType.CSV: GraphQLList(GraphQLString),
@@ -135,7 +145,7 @@ class Inputs:
             elif field.alias:
                 continue
             else:
-                fields[field.name] = GraphQLInputField(_ID if field.primary_key else _FILTERS.get(field.type, _STRING))
+                fields[field.name] = GraphQLInputField(_FILTERS.get(field.type, _STRING))
             if functions and f"{field.name}_func" not in collection.fields:
                 fields[f"{field.name}_func"] = GraphQLInputField(_function_filter(functions))
         joined = GraphQLInputField(GraphQLList(own))

@@ -16,6 +16,7 @@ _FUNCTIONS: Final = {
     FieldType.TIMESTAMP: _MOMENT,
     FieldType.DATE: _MOMENT[:5],
     FieldType.TIME: _MOMENT[5:],
+    FieldType.JSON: ("count",),
 }
 
 _SUFFIXES: Final = (

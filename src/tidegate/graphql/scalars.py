@@ -9,6 +9,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLError,
     GraphQLFloat,
+    GraphQLID,
     GraphQLInt,
     GraphQLScalarType,
     GraphQLString,
@@ -101,6 +102,7 @@ OUTPUT: Final = {
     FieldType.TIME: GraphQLString,
     FieldType.DATE_TIME: DATE,
     FieldType.TIMESTAMP: DATE,
+    FieldType.UUID: GraphQLID,
     FieldType.JSON: JSON,
     FieldType.HASH: HASH,
 }

@@ -143,9 +143,8 @@ class TypeBuilder:
         if target is None:
             return None
         kind = self.object(target)
-        if view.kind is RelationKind.O2M:
-            return GraphQLField(GraphQLList(kind), self._arguments(target), _related)
-        return GraphQLField(kind, {"filter": GraphQLArgument(self._inputs.filter(target))}, _related)
+        related = GraphQLList(kind) if view.kind is RelationKind.O2M else kind
+        return GraphQLField(related, self._arguments(target), _related)
 
     def _union(self, field: Field, view: RelationView) -> GraphQLUnionType | None:
         targets = [found for name in view.relation.one_allowed_collections if (found := self.readable(name))]
@@ -196,7 +195,7 @@ class TypeBuilder:
             return {name: GraphQLField(kind, resolve=self._resolvers.singleton(collection))}
         found = GraphQLNonNull(GraphQLList(GraphQLNonNull(kind)))
         key = {"id": GraphQLArgument(GraphQLNonNull(GraphQLID))}
-        aggregated = GraphQLList(GraphQLNonNull(self._aggregated_type(collection)))
+        aggregated = GraphQLNonNull(GraphQLList(GraphQLNonNull(self._aggregated_type(collection))))
         arguments = {"groupBy": GraphQLArgument(GraphQLList(GraphQLString)), **self._arguments(collection)}
         return {
             name: GraphQLField(found, self._arguments(collection), self._resolvers.many(collection)),

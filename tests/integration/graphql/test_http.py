@@ -46,6 +46,65 @@ async def test_arguments_choose_items(project: Project, asked: str, expected: li
     assert [item["id"] for item in found["articles"]] == expected
 
 
+@pytest.mark.parametrize(
+    ("type_", "value", "asked", "expected"),
+    [
+        ("GraphQLStringOrFloat", 2, "filter: {id: {_eq: $value}}", ["2"]),
+        ("GraphQLStringOrFloat", "4", "filter: {id: {_gte: $value}}", ["4", "5"]),
+        ("[GraphQLStringOrFloat]", [1, "3"], "filter: {id: {_between: $value}}", ["1", "2", "3"]),
+        ("GraphQLStringOrFloat", 2, "filter: {author: {id: {_eq: $value}}}", ["3"]),
+        ("String", "red", "filter: {labels: {_some: {labels_code: {code: {_eq: $value}}}}}", ["1"]),
+        ("ID", "7f1b4e6a-6c3a-4a57-9b5e-0d9be1c6a001", "filter: {ref: {_eq: $value}}", ["1"]),
+        ("String", "2021-01-01", "filter: {published_on: {_gt: $value}}", ["1"]),
+        ("[String]", ["2021-02-03"], "filter: {day: {_in: $value}}", ["1"]),
+        ("[GraphQLStringOrFloat]", ["2020-01-01", "2021-01-01"], "filter: {day: {_between: $value}}", ["2"]),
+        ("number_filter_operators", {"_lt": 3}, "filter: {id: $value}", ["1", "2"]),
+        ("GraphQLStringOrFloat", 0, "filter: {meta_data_func: {count: {_eq: $value}}}", ["1", "2"]),
+    ],
+)
+async def test_variables_of_filters_have_the_types_that_clients_of_directus_declare(
+    project: Project, type_: str, value: object, asked: str, expected: list[str]
+) -> None:
+    query = f'query Q($value: {type_}) {{ articles({asked}, sort: ["id"]) {{ id }} }}'
+    found = await data(project, query, variables={"value": value})
+    assert [item["id"] for item in found["articles"]] == expected
+
+
+async def test_variables_of_writes_have_the_types_that_clients_of_directus_declare(project: Project) -> None:
+    ref = "7f1b4e6a-6c3a-4a57-9b5e-0d9be1c6a002"
+    created = await data(
+        project,
+        """mutation M($price: Float, $ref: ID, $day: Date, $big: GraphQLBigInt, $any: JSON, $key: ID) {
+            create_articles_item(data: {price: $price, ref: $ref, day: $day, big: $big, meta_data: $any,
+                author: {id: $key}}) { id price ref day big meta_data meta_data_func { count } author { name } } }""",
+        variables={"price": 1.25, "ref": ref, "day": "2021-02-03", "big": "7", "any": [1, 2], "key": "1"},
+    )
+    item = created["create_articles_item"]
+    await data(project, f"mutation {{ delete_articles_item(id: {item.pop('id')}) {{ id }} }}")
+    assert item == {
+        "price": 1.25,
+        "ref": ref,
+        "day": "2021-02-03",
+        "big": "7",
+        "meta_data": [1, 2],
+        "meta_data_func": {"count": 2},
+        "author": {"name": "Ada"},
+    }
+
+
+async def test_relation_to_one_item_takes_the_arguments_of_its_collection(project: Project) -> None:
+    query = """{ articles(sort: ["id"], limit: 2) {
+        author(sort: ["name"], limit: 1, offset: 0, page: 1, search: "a") { name }
+        bo: author(filter: {name: {_eq: "Bo"}}) { name } } }"""
+    assert await data(project, query) == {"articles": [{"author": {"name": "Ada"}, "bo": None}] * 2}
+
+
+async def test_aggregates_that_fail_leave_no_data(project: Project) -> None:
+    body = await run(project, '{ articles_aggregated(groupBy: ["nope"]) { countAll } }')
+    assert body["data"] is None
+    assert body["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
 async def test_aggregates_are_grouped(project: Project) -> None:
     query = """{ articles_aggregated(groupBy: ["status"], sort: ["status"]) {
         group countAll count { id } countDistinct { status } sum { views } avg { rating } min { views } max { views }
