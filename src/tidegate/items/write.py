@@ -103,16 +103,22 @@ class Writer:
         return [*early, own, *nested]
 
     async def delete(self, name: str, keys: Sequence[Key], depth: int = 0) -> list[Change]:
-        """Delete the items. Raises Forbidden unless every one of them is there and may be deleted."""
+        """Delete the items. Raises Forbidden unless every one of them is there and may be deleted.
+
+        To an administrator, what is not there is deleted already.
+        """
         collection = self._collection(name, depth)
         if not self._rights.may(name, "delete"):
             raise _not_deletable(name)
         keys = _each_once(collection, keys)
         before = await self._lock(collection, "delete", keys, ())
+        if not before:
+            return []
         own_keys = [row[collection.primary_key] for row in before]
         await self._rows.delete(collection, own_keys)
         self._row_rights.deleted(collection, own_keys)
-        return [Change(name, "delete", tuple(keys), before=self._shown(collection, before))]
+        deleted = tuple(key for key in keys if _parse_key(collection, key) in own_keys)
+        return [Change(name, "delete", deleted, before=self._shown(collection, before))]
 
     async def lock(self, name: str, keys: Sequence[Key]) -> None:
         """Lock the rows that are there, in the order of their keys, so that two batches do not wait for each other."""
@@ -264,7 +270,10 @@ class Writer:
     async def _lock(
         self, collection: Collection, action: Action, keys: Sequence[Key], fields: tuple[str, ...]
     ) -> list[dict[str, Any]]:
-        """The rows of `keys`, in that order, locked, after making sure that `action` is allowed on each of them."""
+        """The rows of `keys`, in that order, locked, after making sure that `action` is allowed on each of them.
+
+        All of them, but for an administrator's `delete`.
+        """
         table = self._tables[collection.name]
         wanted = [_parse_key(collection, key) for key in keys]
         statement = sa.select(table).where(table.c[collection.primary_key].in_(wanted))
@@ -275,10 +284,11 @@ class Writer:
             for row in (dict(found._mapping) for found in await self._transaction.fetch(statement))
         }
         # A collation may have found more than was asked for.
-        there = all(key in rows for key in wanted)
-        if not there or not await self._row_rights.allowed(collection, action, fields, rows):
+        there = [rows[key] for key in wanted if key in rows]
+        missing = len(there) < len(wanted) and not (action == "delete" and self._rights.admin)
+        if missing or not await self._row_rights.allowed(collection, action, fields, rows):
             raise _not_deletable(collection.name) if action == "delete" else _not_updatable(collection.name, fields)
-        return [rows[key] for key in wanted]
+        return there
 
     def _shown(self, collection: Collection, rows: Sequence[Image]) -> tuple[Image, ...]:
         return tuple(mask(collection, row) for row in rows)

@@ -16,7 +16,7 @@ from tests.support.probes import DatabaseEngine, execute
 from tidegate.access.identity import Identity, Public, User
 from tidegate.access.rights import Rights
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
-from tidegate.items.changes import Change
+from tidegate.items.changes import Change, Key
 from tidegate.items.service import Items
 from tidegate.query.model import Query
 
@@ -146,6 +146,17 @@ async def test_one_forbidden_row_keeps_all_rows_as_they_are(desk: Desk, keys: li
     with pytest.raises(Forbidden):
         await desk.items.delete(member, "messages", keys)
     assert (await desk.rows("messages"), desk.changes) == (before, [])
+
+
+@pytest.mark.parametrize(("keys", "deleted"), [(["2", 999, 1], ("2", 1)), ([999], None)], ids=str)
+async def test_an_administrator_may_delete_what_is_not_there(
+    desk: Desk, keys: list[Key], deleted: tuple[Key, ...] | None
+) -> None:
+    assert await desk.items.delete(ADMIN_RIGHTS, "messages", keys) == keys
+    assert desk.heard() == ([] if deleted is None else [("messages", "delete", deleted)])
+    assert [row["id"] for row in await desk.rows("messages")] == ([1, 2, 3] if deleted is None else [3])
+    with pytest.raises(Forbidden):
+        await desk.items.update(ADMIN_RIGHTS, "messages", [3, *keys], {"text": "changed"})
 
 
 async def test_presets_fill_and_rules_validate(desk: Desk) -> None:
