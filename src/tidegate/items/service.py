@@ -6,7 +6,6 @@ whoever asked for it goes away, so that what is in the database has always been 
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -17,7 +16,8 @@ from tidegate.access.rights import Rights
 from tidegate.access.sessions import Sessions
 from tidegate.clock import Clock
 from tidegate.database.engine import Database, Transaction
-from tidegate.errors import Conflict, Forbidden, InvalidPayload, TidegateError
+from tidegate.errors import Forbidden, InvalidPayload, TidegateError
+from tidegate.items.attempts import attempted
 from tidegate.items.changes import Change, Image, Key
 from tidegate.items.feed import Feed, recorded
 from tidegate.items.nested import check_number
@@ -41,12 +41,6 @@ class Written(NamedTuple):
     key: Key
     image: Image | None
     """None where the write changed nothing, or related items too, which may have led back to this one."""
-
-
-ATTEMPTS = 5
-"""How often a write is tried that the database gave up for the sake of another (deadlock, serialization failure)."""
-PAUSE = 0.02
-"""Seconds, on average, before the second attempt; more before each further one, and never the same for two writes."""
 
 
 class Items:
@@ -229,25 +223,17 @@ class Items:
         return [row[key_name] for row in found]
 
     async def _write(self, rights: Rights, work: Callable[[Writer, list[Change]], Awaitable[Result]]) -> Result:
-        task = asyncio.ensure_future(self._attempts(rights, work))
+        task = asyncio.ensure_future(attempted(lambda: self._transact(rights, work)))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
 
-    async def _attempts(self, rights: Rights, work: Callable[[Writer, list[Change]], Awaitable[Result]]) -> Result:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                async with recorded(self._database, self._feed) as (transaction, changes):
-                    now = self._clock.now()
-                    writer = Writer(self._database, transaction, rights, self._plans, self._hasher, now)
-                    result = await work(writer, changes)
-                    changes += await self._end_sessions(transaction, rights, changes)
-                    return result
-            except Conflict:
-                if attempt == ATTEMPTS:
-                    raise
-                await asyncio.sleep(random.uniform(0, 2 * PAUSE * attempt))  # noqa: S311 - no secret
-        raise AssertionError("unreachable: the last attempt returns or raises")
+    async def _transact(self, rights: Rights, work: Callable[[Writer, list[Change]], Awaitable[Result]]) -> Result:
+        async with recorded(self._database, self._feed) as (transaction, changes):
+            writer = Writer(self._database, transaction, rights, self._plans, self._hasher, self._clock.now())
+            result = await work(writer, changes)
+            changes += await self._end_sessions(transaction, rights, changes)
+            return result
 
     async def _end_sessions(
         self, transaction: Transaction, rights: Rights, changes: Sequence[Change]

@@ -11,13 +11,15 @@ import sqlalchemy as sa
 
 from tidegate.database.ddl import run
 from tidegate.database.engine import Database
+from tidegate.errors import Conflict, TidegateError
+from tidegate.items.attempts import attempted
 from tidegate.items.feed import Feed, recorded
 from tidegate.items.structure_rows import MetadataWriter
 
 Alter = Callable[[sa.Connection], None]
 """Changes tables, all or none of them (`database.alter`)."""
 Record = Callable[[MetadataWriter], Awaitable[None]]
-"""Writes metadata rows; done anew it does the same."""
+"""Writes metadata rows."""
 
 
 class StructureWriter:
@@ -28,13 +30,26 @@ class StructureWriter:
         self._feed = feed
 
     async def write(self, record: Record, alter: Alter | None = None) -> None:
-        async with recorded(self._database, self._feed, restructuring=True) as (transaction, changes):
-            metadata = MetadataWriter(self._database, transaction, changes)
-            if alter is not None and not self._database.capabilities.transactional_ddl:
+        """Also anew, where the database gave it up for the sake of another and took all of it back."""
+        try:
+            await attempted(lambda: self._transact(record, alter))
+        finally:
+            await self._database.reload()  # also what failed may have come halfway, or be there unanswered
+
+    async def _transact(self, record: Record, alter: Alter | None) -> None:
+        altered = False
+        try:
+            async with recorded(self._database, self._feed, restructuring=True) as (transaction, changes):
+                metadata = MetadataWriter(self._database, transaction, changes)
+                if alter is not None and not self._database.capabilities.transactional_ddl:
+                    await record(metadata)
+                    await transaction.run(lambda connection: run(connection, "ROLLBACK"))
+                    changes.clear()
+                    altered = True
+                if alter is not None:
+                    await transaction.run(alter)
                 await record(metadata)
-                await transaction.run(lambda connection: run(connection, "ROLLBACK"))
-                changes.clear()
-            if alter is not None:
-                await transaction.run(alter)
-            await record(metadata)
-        await self._database.reload()
+        except Conflict:
+            if altered:  # nobody takes that back, and it cannot be done twice
+                raise TidegateError("SERVICE_UNAVAILABLE") from None
+            raise
