@@ -4,6 +4,9 @@
 change waits in the group's queue for the database, and later changes wait behind it, so that no subscription hears of
 changes out of order. A change without images (from another program on the bus) first gets them, by one read for all.
 
+A group of many is told a few members at a time, so that an event to 10,000 keeps neither heartbeats nor other answers
+waiting. The change stays in the queue meanwhile; who has been told has a `live_from` behind it.
+
 Who may see decides when an event leaves: at every delivery the identities behind the subscriptions are asked whether
 they have ended. A subscription whose rights are not known (its snapshot is being read, its token has just expired) is
 *held*: it collects the changes themselves, which are answered once its rights are known. So is everybody from the
@@ -13,9 +16,10 @@ moment that the schema is known to be out of date until rights have been looked 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from tidegate.access.identity import Public
@@ -36,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 WAITING_LIMIT: Final = 10_000
 """Changes that wait for one group or one held subscription before it is given up."""
+TURN: Final = 100
+"""Members of one group that are told before everything else of the process has its turn."""
 RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to read while the database is away."""
 _EVERYTHING: Final = Rights(Public(), admin=True)
@@ -268,40 +274,56 @@ class Dispatcher:
             logger.exception("A change of %s could not be answered", entry.change.collection)
             self._give_up(group, TidegateError("INTERNAL_SERVER_ERROR"))
             return
-        if bodies is None:
+        if bodies is None or (bodies and entry.only is None and len(group.members) > TURN):
             group.queue = deque((entry,))
-            self._begin(group, self._answer_queue(group, group.queue))
+            self._begin(group, self._answer_queue(group, group.queue, bodies))
         elif bodies:
-            self._deliver(group, entry, bodies, now)
+            self._deliver(group, entry, bodies, (entry.only,) if entry.only else group.members)
 
-    def _deliver(self, group: Group, entry: Entry, bodies: Sequence[bytes], now: float) -> None:
-        ended = {member.subscriber for member in group.members if member.subscriber.valid_until <= now}
-        for subscriber in ended:
+    def _deliver(self, group: Group, entry: Entry, bodies: Sequence[bytes], members: Collection[Subscription]) -> None:
+        """Tell those of these members that belong to the group and have not been told."""
+        now = self._sources.clock.now()
+        for subscriber in {member.subscriber for member in members if member.subscriber.valid_until <= now}:
             # It holds its subscriptions: they leave the group, and collect this change.
             subscriber.settle()
-        members: Iterable[Subscription] = tuple(group.members)
-        if entry.only is not None:
-            members = (entry.only,) if entry.only in group.members else ()
-        for member in members:
-            if entry.only is None and entry.number < member.live_from:
+        after = entry.number + 1
+        for member in tuple(members):
+            if member.group is not group:
                 continue
+            if entry.only is None:
+                if member.live_from >= after:
+                    continue
+                member.live_from = after
             send, tail = member.subscriber.send, member.tail
             for body in bodies:
                 send(body, tail)
 
-    async def _answer_queue(self, group: Group, queue: deque[Entry]) -> None:
+    async def _answer_queue(self, group: Group, queue: deque[Entry], bodies: Sequence[bytes] | None) -> None:
         """Answer what waits for the group, first to last. An entry leaves the queue when it has been told."""
         while queue and group.members:
             entry = queue[0]
-            now = self._sources.clock.now()
-            bodies = group.decide(entry.change, now)
             if bodies is None:
-                bodies = await self._patiently(partial(self._sources.reader.answer, group, entry.change, now))
+                now = self._sources.clock.now()
+                bodies = group.decide(entry.change, now)
+                if bodies is None:
+                    bodies = await self._patiently(partial(self._sources.reader.answer, group, entry.change, now))
             if queue and bodies:
-                self._deliver(group, entry, bodies, self._sources.clock.now())
+                await self._deliver_in_turns(group, entry, bodies, queue)
             if queue:
                 queue.popleft()
+            bodies = None
         group.queue = None
+
+    async def _deliver_in_turns(self, group: Group, entry: Entry, bodies: Sequence[bytes], queue: deque[Entry]) -> None:
+        if entry.only is not None:
+            self._deliver(group, entry, bodies, (entry.only,))
+            return
+        members = iter(tuple(group.members))
+        while queue and (turn := tuple(islice(members, TURN))):
+            self._deliver(group, entry, bodies, turn)
+            if len(queue) == 1:
+                # With more behind it, changes come faster than they can be told, and have to wait for this.
+                await asyncio.sleep(0)
 
     async def _add_images(self, collection: str) -> None:
         """Read the images of changes that have none, and tell of them and of those behind them."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.integration.realtime.world import World
-from tests.support.schemas import ADMIN, MEMBER, MEMBER_RIGHTS, OTHER, rights_with, rule
+from tests.integration.realtime.world import Listener, World
+from tests.support.schemas import ADMIN, MEMBER, MEMBER_RIGHTS, NOW, OTHER, rights_with, rule
 from tidegate.access.rights import Rights
 from tidegate.errors import Forbidden, InvalidQuery, TidegateError
 from tidegate.items.changes import Action, Change, Key
@@ -118,8 +118,75 @@ async def test_five_hundred_subscribers_in_two_groups_cost_two_answers_and_no_st
         subscription.encode = encode
         world.dispatcher.watch(subscription, listener.rights)
     await world.create("messages", {"id": 9, "text": "once"})
+    await world.settled()
     assert (encode.calls, world.reader.reads) == (2, 0)
     assert [listener.heard[0]["uid"] for listener in listeners] == [f"s{number}" for number in range(500)]
+
+
+class Turns:
+    """What is told in each turn of the loop, from the change on."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self.told = [0]
+        self._listeners = listeners
+        asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        told = sum(bool(listener.heard) for listener in self._listeners)
+        if told > self.told[-1]:
+            self.told.append(told)
+        if told < len(self._listeners):
+            asyncio.get_running_loop().call_soon(self._count)
+
+
+async def test_other_work_has_its_turn_while_many_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "TURN", 10)
+    listeners = [world.listener() for _ in range(35)]
+    for listener in listeners:
+        listener.watch("messages", {"fields": ["id"]})
+    turns = Turns(listeners)
+    world.dispatcher.changed([Change("messages", "create", (9,), (), ({"id": 9},))])
+    await world.settled()
+    assert turns.told == [0, 10, 20, 30, 35]
+
+
+async def test_changes_that_come_faster_than_many_can_be_told_wait_for_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "TURN", 10)
+    listeners = [world.listener() for _ in range(35)]
+    for listener in listeners:
+        listener.watch("messages", {"fields": ["id"]})
+    turns = Turns(listeners)
+    for key in range(3):
+        world.dispatcher.changed([Change("messages", "create", (key,), (), ({"id": key},))])
+    await world.settled()
+    assert turns.told == [0, 35]
+    assert all(listener.take() == [("create", [{"id": key}]) for key in range(3)] for listener in listeners)
+
+
+@pytest.mark.parametrize("told", [0, 1, 2, 3])
+async def test_who_comes_goes_and_changes_while_many_are_told_hears_each_change_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    monkeypatch.setattr(dispatch, "TURN", 1)
+    leaving, expiring, changing, last, late = (world.listener(MEMBER_RIGHTS) for _ in range(5))
+    for listener in (leaving, expiring, changing, last):
+        listener.watch("messages", {"fields": ["id"]})
+    world.dispatcher.changed([Change("messages", "create", (9,), (), ({"id": 9},))])
+    for _ in range(told):
+        await asyncio.sleep(0)
+    (gone,) = leaving.subscriptions
+    world.dispatcher.remove(gone)
+    expiring.valid_until = NOW
+    world.dispatcher.hold(changing.subscriptions[0])
+    late.watch("messages", {"fields": ["id"]})
+    await world.settled()
+    changing.become(NOBODYS_RIGHTS)
+    expiring.become(NOBODYS_RIGHTS)
+    once = [("create", [{"id": 9}])]
+    assert leaving.take() == (once if told else [])
+    assert (expiring.take(), changing.take(), last.take(), late.take()) == (once, once, once, [])
 
 
 async def test_nested_fields_take_one_read_per_group(world: World) -> None:
