@@ -290,3 +290,10 @@ async def test_row_that_is_touched_twice_is_told_last_as_it_is(desk: Desk) -> No
     written = await desk.world.items.update_one(ADMIN, "pages", 1, data)
     shown = await desk.world.items.read_written(ADMIN, "pages", written, Query(fields=("name",)))
     assert shown == {"name": "inner"}
+
+
+async def test_row_that_the_same_write_deletes_may_be_made_anew(desk: Desk) -> None:
+    desk.deselect("articles", "delete")
+    rows = [{"id": 1, "articles": []}, {"id": 2, "articles": {"create": [{"id": 1, "title": "anew"}]}}]
+    await desk.world.items.update_batch(ADMIN, "authors", rows)
+    assert desk.heard()[-1] == ("articles", "create", (1,))
