@@ -11,7 +11,7 @@ Rules keep their variables (`$CURRENT_USER` …) in place, so that users with th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tidegate.access.identity import Identity
 
@@ -64,6 +64,10 @@ class Rights:
 
     def may(self, collection: str, action: Action) -> bool:
         return self.admin or bool(self.rules_for(collection, action))
+
+    def knows(self, collection: str) -> bool:
+        """Whether they may do anything with the collection, if there is one."""
+        return any(self.may(collection, action) for action in get_args(Action))
 
     def may_field(self, collection: str, action: Action, field_name: str) -> bool:
         return self.admin or any(rule.names(field_name) for rule in self.rules_for(collection, action))

@@ -5,7 +5,6 @@ else is our fault, is logged with its stack and tells the client nothing.
 """
 
 import logging
-from collections.abc import Iterable
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -39,9 +38,9 @@ def error_answer(error: TidegateError, headers: dict[str, str] | None = None) ->
     return JSONAnswer({"errors": [error.entry()]}, error.row.status, headers)
 
 
-def method_not_allowed(methods: Iterable[str]) -> Response:
-    """Names the methods that the path does know, as RFC 9110 section 15.5.6 asks."""
-    return error_answer(TidegateError("METHOD_NOT_ALLOWED"), {"Allow": ", ".join(methods)})
+def route_not_found(path: str) -> TidegateError:
+    """No such path, or none that takes the method: a route is both."""
+    return TidegateError("ROUTE_NOT_FOUND", f"Route {path} doesn't exist.", path=path)
 
 
 class ErrorEdge:

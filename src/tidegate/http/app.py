@@ -9,7 +9,7 @@ from starlette.websockets import WebSocketClose
 
 from tidegate.database.engine import Database
 from tidegate.errors import TidegateError
-from tidegate.http.answers import ErrorEdge, error_answer
+from tidegate.http.answers import ErrorEdge, error_answer, route_not_found
 from tidegate.http.auth import AuthHandlers
 from tidegate.http.graphql import GraphQLHandlers
 from tidegate.http.items import ItemHandlers
@@ -57,7 +57,7 @@ def build_http(
         **graphql.paths(),
     }
     routes = [Route(path, Endpoint(context, handlers)) for path, handlers in paths.items()]
-    return ErrorEdge(Router(routes, default=route_not_found))
+    return ErrorEdge(Router(routes, default=no_route))
 
 
 def item_paths(context: RequestContext, database: Database, items: Items) -> Paths:
@@ -76,9 +76,8 @@ def system_paths(context: RequestContext, database: Database, items: Items) -> P
     return paths
 
 
-async def route_not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
-    path = scope["path"]
-    raise TidegateError("ROUTE_NOT_FOUND", f"Route {path} doesn't exist.", path=path)
+async def no_route(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise route_not_found(scope["path"])
 
 
 async def socket_not_found(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,15 +8,13 @@ from starlette.responses import Response
 from tidegate.access.rights import Rights
 from tidegate.database.engine import Database
 from tidegate.errors import Forbidden, InvalidPayload
-from tidegate.http.answers import data_answer, method_not_allowed, no_content
+from tidegate.http.answers import data_answer, no_content, route_not_found
 from tidegate.http.payloads import as_keys, as_object, as_objects
 from tidegate.http.request import ApiRequest, Handler
 from tidegate.items.changes import Key
 from tidegate.items.service import Items, Written
 from tidegate.query.model import Limits, Query
 from tidegate.query.parse import parse_query
-
-SINGLETON_METHODS = ("GET", "HEAD", "SEARCH", "PATCH")
 
 
 class ItemHandlers:
@@ -49,19 +47,21 @@ class ItemHandlers:
 
     async def read(self, request: ApiRequest) -> Response:
         rights = await request.rights()
-        return await self._read(rights, self._collection(request), request.query())
+        return await self._read(rights, self._collection(request, rights), request.query())
 
     async def search(self, request: ApiRequest) -> Response:
         """As `read`, with the query in the body: `{"query": {…}}`."""
         body = as_object(await request.payload())
         rights = await request.rights()
-        return await self._read(rights, self._collection(request), parse_query(body.get("query", {}), self._limits))
+        collection = self._collection(request, rights)
+        return await self._read(rights, collection, parse_query(body.get("query", {}), self._limits))
 
     async def create(self, request: ApiRequest) -> Response:
         body = await request.payload()
-        rights, collection, query = await request.rights(), self._collection(request), request.query()
+        rights = await request.rights()
+        collection, query = self._collection(request, rights), request.query()
         if self._singleton(collection):
-            return method_not_allowed(SINGLETON_METHODS)
+            raise route_not_found(request.scope["path"])
         if isinstance(body, list):
             keys = await self._items.create(rights, collection, as_objects(body))
             return await self._read_back(rights, collection, keys, query)
@@ -71,7 +71,8 @@ class ItemHandlers:
     async def update(self, request: ApiRequest) -> Response:
         """An array of items with their keys; `keys` or `query` with `data`; or the body of a singleton."""
         body = await request.payload()
-        rights, collection, query = await request.rights(), self._collection(request), request.query()
+        rights = await request.rights()
+        collection, query = self._collection(request, rights), request.query()
         if self._singleton(collection):
             await self._items.write_singleton(rights, collection, as_object(body))
             return await self._read_back_singleton(rights, collection, query)
@@ -84,9 +85,10 @@ class ItemHandlers:
     async def delete(self, request: ApiRequest) -> Response:
         """An array of keys, `{"keys": […]}` or `{"query": {…}}`."""
         body = await request.payload()
-        rights, collection = await request.rights(), self._collection(request)
+        rights = await request.rights()
+        collection = self._collection(request, rights)
         if self._singleton(collection):
-            return method_not_allowed(SINGLETON_METHODS)
+            raise route_not_found(request.scope["path"])
         if isinstance(body, list):
             await self._items.delete(rights, collection, as_keys(body))
             return no_content()
@@ -101,28 +103,29 @@ class ItemHandlers:
 
     async def read_one(self, request: ApiRequest) -> Response:
         rights = await request.rights()
-        return data_answer(
-            await self._items.read_one(rights, self._collection(request), request.path_params["key"], request.query())
-        )
+        collection, key = self._collection(request, rights), request.path_params["key"]
+        return data_answer(await self._items.read_one(rights, collection, key, request.query()))
 
     async def update_one(self, request: ApiRequest) -> Response:
         body = as_object(await request.payload())
-        rights, collection, query = await request.rights(), self._collection(request), request.query()
+        rights = await request.rights()
+        collection, query = self._collection(request, rights), request.query()
         key = request.path_params["key"]
         written = await self._items.update_one(rights, collection, key, body)
         return await self._read_written(rights, collection, written, query)
 
     async def delete_one(self, request: ApiRequest) -> Response:
         rights = await request.rights()
-        await self._items.delete(rights, self._collection(request), [request.path_params["key"]])
+        await self._items.delete(rights, self._collection(request, rights), [request.path_params["key"]])
         return no_content()
 
-    def _collection(self, request: ApiRequest) -> str:
-        if self._fixed is not None:
-            return self._fixed
-        name: str = request.path_params["collection"]
-        if name.startswith("directus_"):
+    def _collection(self, request: ApiRequest, rights: Rights) -> str:
+        """Raises Forbidden, whatever is asked, for one that is not there or that nothing may be done with."""
+        name: str = self._fixed or request.path_params["collection"]
+        if self._fixed is None and name.startswith("directus_"):
             raise Forbidden
+        if name not in self._database.schema.collections or not rights.knows(name):
+            raise Forbidden.collection(name)
         return name
 
     def _singleton(self, collection: str) -> bool:

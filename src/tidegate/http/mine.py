@@ -81,7 +81,7 @@ def access_by_collection(rights: Rights, collections: Iterable[str]) -> dict[str
     return {
         name: {action: _access(rights.rules_for(name, action)) for action in get_args(Action)}
         for name in collections
-        if any(rights.may(name, action) for action in get_args(Action))
+        if rights.knows(name)
     }
 
 

@@ -16,7 +16,7 @@ from tidegate.access.identity import Identity, Public
 from tidegate.access.rights import Rights
 from tidegate.access.sessions import Client
 from tidegate.http.address import ClientAddress
-from tidegate.http.answers import method_not_allowed
+from tidegate.http.answers import route_not_found
 from tidegate.http.bodies import read_json
 from tidegate.http.credentials import request_token, without_token
 from tidegate.query.model import Limits, Query
@@ -105,7 +105,6 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = self._handlers.get(scope["method"])
         if handler is None:
-            response = method_not_allowed(self._handlers)
-        else:
-            response = await handler(ApiRequest(scope, receive, self._context))
+            raise route_not_found(scope["path"])
+        response = await handler(ApiRequest(scope, receive, self._context))
         await response(scope, receive, send)

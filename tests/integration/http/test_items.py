@@ -89,6 +89,47 @@ async def test_delete_takes_each_form(project: Project) -> None:
     assert await texts(project, a, b, c, d, e) == ["stays"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/items/messages/999", None), ("/items/messages", [999]), ("/items/messages", {"keys": [999]})],
+)
+async def test_item_that_is_not_there_is_deleted_for_administrators_only(
+    project: Project, path: str, body: object
+) -> None:
+    assert await project.ask("DELETE", path, body) == (204, "")
+    assert await project.code("DELETE", path, body, MEMBER) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("collection", ["hidden_things", "site"])
+@pytest.mark.parametrize("method", ["GET", "SEARCH", "POST", "PATCH", "DELETE"])
+async def test_collection_without_rights_is_one_that_is_not_there(
+    project: Project, collection: str, method: str
+) -> None:
+    key, keys, query = {"id": 1}, {"keys": [1]}, {"query": {"filter": {"x": {"_eq": 1}}}}
+    bodies = [
+        None,
+        [],
+        {},
+        5,
+        [1],
+        [{}],
+        [key],
+        [{"x": 1}],
+        key,
+        keys,
+        {**keys, "data": {}},
+        {**query, "data": {}},
+        query,
+    ]
+    for path in ("", "/1", "/abc", "?fields=x", "?limit=x"):
+        for body in bodies:
+            there, absent = [
+                await project.ask(method, f"/items/{name}{path}", body, NO_ROLE) for name in (collection, "absent")
+            ]
+            assert str(there).replace(collection, "absent") == str(absent)
+            assert there[0] in (400, 403, 404)
+
+
 async def test_faulty_query_writes_nothing(project: Project) -> None:
     assert await project.code("POST", "/items/messages?limit=x", {"text": "unwritten"}) == (400, "INVALID_QUERY")
     _, found = await project.ask("GET", "/items/messages?filter[text][_eq]=unwritten")

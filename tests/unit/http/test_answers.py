@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
-from tidegate.http.answers import ErrorEdge, data_answer, method_not_allowed
+from tidegate.http.answers import ErrorEdge, data_answer
 
 
 async def receive() -> Message:
@@ -80,8 +80,3 @@ def test_data_answer_puts_meta_first() -> None:
     assert data_answer([1]).body == b'{"data":[1]}'
     assert data_answer([], {"total_count": 3}).body == b'{"meta":{"total_count":3},"data":[]}'
     assert data_answer(None).headers["content-type"] == "application/json"
-
-
-def test_method_not_allowed_names_methods() -> None:
-    answer = method_not_allowed(["GET", "HEAD"])
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
