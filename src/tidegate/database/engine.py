@@ -117,9 +117,19 @@ class Database:
             yield transaction
             await transaction.run(self._connections.check_structure)
 
-    async def reload(self) -> Schema:
-        """Look at the database again, replace `schema` and `tables`, and tell the handlers."""
+    @property
+    def next_version(self) -> int:
+        """The least version of a snapshot that is taken from now on; the one that is being taken may be too old."""
+        return self.schema.version + 1 + self._reloading.locked()
+
+    async def reload(self, version: int | None = None) -> Schema:
+        """Look at the database again, replace `schema` and `tables`, and tell the handlers.
+
+        Given a `version` (`next_version`), not where another call has come to it meanwhile.
+        """
         async with self._reloading:
+            if version is not None and self.schema.version >= version:
+                return self.schema
             snapshot = await self._read(self._snapshot)
             self.capabilities = snapshot.capabilities
             self.unserved = snapshot.unserved

@@ -28,7 +28,8 @@ class SchemaRelay:
         self._messenger = messenger
         self._database = database
         self._on_outdated = on_outdated
-        self._outdated = False
+        self._wanted = 0
+        """The version of the schema that is new enough."""
         self._task: asyncio.Task[None] | None = None
         database.on_schema(self._publish)
         database.on_outdated(self._look)
@@ -51,21 +52,19 @@ class SchemaRelay:
             self._messenger.publish(CHANNEL, b"{}")
 
     def _look(self) -> None:
-        self._outdated = True
+        self._wanted = self._database.next_version
         self._on_outdated()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._reload())
 
     async def _reload(self) -> None:
-        """Until a reload has begun after the last change, however long the database is away."""
+        """Until the schema is new enough, whoever has it read, and however long the database is away."""
         pauses = backoff()
-        while self._outdated:
-            self._outdated = False
+        while self._database.schema.version < self._wanted:
             try:
-                await self._database.reload()
-                if self._outdated:  # again, meanwhile
+                await self._database.reload(self._wanted)
+                if self._database.schema.version < self._wanted:  # again, meanwhile
                     self._on_outdated()
             except TidegateError as error:
                 logger.warning("the schema changed elsewhere and could not be read: %s", error.code)
-                self._outdated = True
                 await asyncio.sleep(next(pauses))

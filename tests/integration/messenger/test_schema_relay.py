@@ -10,9 +10,14 @@ import sqlalchemy as sa
 from tests.integration.access.project import OverheardDatabase, connected
 from tests.support import engines
 from tests.support.messenger_suite import soon
+from tidegate.access.identity import Public
+from tidegate.access.rights import Rights
+from tidegate.database.bootstrap import bootstrap
 from tidegate.errors import TidegateError
 from tidegate.items.changes import Change
+from tidegate.items.feed import Feed
 from tidegate.items.schema_relay import CHANNEL, SchemaRelay
+from tidegate.items.structure import Structure
 from tidegate.messenger.memory import MemoryHub, MemoryMessenger
 from tidegate.schema import Schema
 
@@ -37,6 +42,11 @@ class Process:
             await transaction.execute(sa.text(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY)"))
         if not silently:
             await self.database.reload()
+
+    async def settled(self) -> None:
+        """Wait until the relay has what it looks for."""
+        assert self.relay._task is not None
+        await soon(self.relay._task)
 
     async def sees(self, name: str) -> None:
         while name not in self.database.schema.collections:
@@ -111,17 +121,40 @@ async def test_change_of_a_describing_collection_makes_a_process_look_again(url:
         assert only.database.schema.version == before
 
 
+async def test_process_that_changes_the_schema_itself_reads_it_once(url: str) -> None:
+    async with process(url, MemoryHub()) as only:
+        await bootstrap(only.database, None)
+        feed = Feed()
+        feed.subscribe(only.relay.changed)
+        before = only.database.schema.version
+        structure = Structure(only.database, feed)
+        await structure.collections.create_one(Rights(Public(), admin=True), {"collection": "notes", "schema": {}})
+        await only.settled()
+        assert (only.outdated, only.database.schema.version) == (1, before + 1)
+
+
+async def test_schema_that_was_being_read_already_is_read_again(url: str) -> None:
+    async with process(url, MemoryHub()) as only:
+        before = only.database.schema.version
+        reading = asyncio.ensure_future(only.database.reload())
+        await asyncio.sleep(0)
+        only.relay.changed([Change("directus_fields", "create", (1,))])
+        await reading
+        await only.settled()
+        assert only.database.schema.version == before + 2
+
+
 async def test_schema_is_read_once_the_database_is_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = MemoryHub()
     async with process(url, hub) as first, process(url, hub) as second:
         reload = second.database.reload
         attempts: list[None] = []
 
-        async def away_at_first() -> Schema:
+        async def away_at_first(version: int | None = None) -> Schema:
             attempts.append(None)
             if len(attempts) == 1:
                 raise TidegateError("SERVICE_UNAVAILABLE")
-            return await reload()
+            return await reload(version)
 
         monkeypatch.setattr(second.database, "reload", away_at_first)
         await first.make_table("notes")
