@@ -5,6 +5,7 @@ two messages makes them come apart.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -29,13 +30,19 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
         yield server
 
 
-@pytest.fixture(params=VERSIONS)
-async def client(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIterator[Driver]:
-    async with driver("sdk.mjs", request.param, server.url) as client:
-        assert await client.command("version") == VERSIONS[request.param]
+@asynccontextmanager
+async def logged_in(version: str, server: ServerProcess) -> AsyncIterator[Driver]:
+    async with driver("sdk.mjs", version, server.url) as client:
+        assert await client.command("version") == VERSIONS[version]
         await client.command("login", "member@example.com", "member-password")
         await client.command("connect")
         await client.hears("message", type="auth", status="ok")
+        yield client
+
+
+@pytest.fixture(params=VERSIONS)
+async def client(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIterator[Driver]:
+    async with logged_in(request.param, server) as client:
         yield client
 
 
@@ -88,3 +95,18 @@ async def test_client_reconnects_and_resubscribes_after_the_server_restarts(
         await client.hears("message", type="subscription", event="init", uid="chat")
         await write_message(restarted, "after the restart")
         assert (await client.hears("event", event="create"))["data"] == [{"id": 4, "text": "after the restart"}]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_subscription_of_a_client_goes_on_when_its_token_expires(version: str, tmp_path: Path) -> None:
+    async with running_server({"ACCESS_TOKEN_TTL": "2s"}, folder=tmp_path) as server:
+        await seed(server)
+        async with logged_in(version, server) as client:
+            await client.command("subscribe", "notes", {"uid": "own", "query": {"fields": ["title"]}})
+            await client.hears("event", event="init")
+            # The client gives its new token by itself when it is told that the old one has expired.
+            await client.hears("message", type="auth", status="ok")
+            headers = {"Authorization": "Bearer member-static-token"}
+            async with httpx.AsyncClient(base_url=server.url, headers=headers) as http:
+                (await http.post("/items/notes", json={"title": "later"})).raise_for_status()
+            assert (await client.hears("event", event="create"))["data"] == [{"title": "later"}]
