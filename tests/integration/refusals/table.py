@@ -17,6 +17,9 @@ PAYLOAD, QUERY, FORBIDDEN, RANGE, LONG = (
 COLLECTION, VALIDATION, UNIQUE = "INVALID_COLLECTION", "FAILED_VALIDATION", "RECORD_NOT_UNIQUE"
 FOREIGN, NOT_NULL, DOCUMENT = "INVALID_FOREIGN_KEY", "NOT_NULL_VIOLATION", "GRAPHQL_VALIDATION"
 
+ABSENT = 2_000_000_000
+"""A key that no counter reaches, though what is refused takes numbers from it."""
+
 STRUCTURES: Sequence[Any] = [[], {}, [1], [[1]], {"a": 1}, {"$ne": 1}, {"__proto__": {"admin": True}}, {"create": []}]
 INJECTIONS: Sequence[str] = [
     "'; DROP TABLE things; --",
@@ -139,7 +142,7 @@ WRITES: Mapping[str, Sequence[tuple[Any, str]]] = {
     "must": [(None, VALIDATION)],
     "filled": [(None, NOT_NULL)],
     "score": [(101, VALIDATION), ("x", VALIDATION)],
-    "parent": [(999, FOREIGN), ("x", PAYLOAD), ([1], PAYLOAD), (2**31, RANGE)],
+    "parent": [(ABSENT, FOREIGN), ("x", PAYLOAD), ([1], PAYLOAD), (2**31, RANGE)],
     "owner": [("nobody", FOREIGN), (["ada"], PAYLOAD), ("x" * 31, LONG), ("a\0", PAYLOAD)],
     "children": [
         ("x", PAYLOAD),
@@ -155,7 +158,7 @@ WRITES: Mapping[str, Sequence[tuple[Any, str]]] = {
         ([{"must": "x", "integer": "x"}], PAYLOAD),
         ([{"must": "x", "code": "one"}], UNIQUE),
         ([{"code": "without what it must have"}], VALIDATION),
-        ([999], FORBIDDEN),
+        ([ABSENT], FORBIDDEN),
         ({"delete": ["x"]}, FORBIDDEN),
         ([{"id": "x", "must": "x"}], PAYLOAD),
         ([{"id": 2**40, "must": "x"}], RANGE),
@@ -332,7 +335,7 @@ KEYS: Sequence[Any] = [
     1.5,
     0,
     -1,
-    999,
+    ABSENT,
     2**31,
     2**63,
     "9" * 400,
@@ -395,10 +398,10 @@ DOCUMENTS: Sequence[tuple[str, str]] = [
         VALIDATION,
     ),
     ('mutation { update_things_item(id: "x", data: {string: "y"}) { id } }', FORBIDDEN),
-    ('mutation { update_things_items(ids: [1, 999], data: {string: "y"}) { id } }', FORBIDDEN),
+    (f'mutation {{ update_things_items(ids: [1, {ABSENT}], data: {{string: "y"}}) {{ id }} }}', FORBIDDEN),
     ("mutation { update_things_item(id: 1, data: {score: 101}) { id } }", VALIDATION),
     ('mutation { update_things_batch(data: [{id: 1, string: "y"}, {id: 2, code: "one"}]) { id } }', UNIQUE),
-    ("mutation { delete_things_items(ids: [1, 999]) { ids } }", FORBIDDEN),
+    (f"mutation {{ delete_things_items(ids: [1, {ABSENT}]) {{ ids }} }}", FORBIDDEN),
 ]
 """GraphQL documents, each with the code of its first error."""
 
