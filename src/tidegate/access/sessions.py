@@ -110,15 +110,16 @@ class Sessions:
         return session.user if session is not None and session.expires > self._clock.now() else None
 
     async def lives(self, token: str) -> bool:
-        """Whether what hangs on the session may go on: it is open, or was replaced by one that is."""
+        """Whether what hangs on the session may go on: it is open, or was replaced by one that is.
+
+        One that was replaced may linger, but only as long as its successor is open: that is what everybody is told of.
+        """
         for _ in range(_LONGEST_LINE):
             session = await self._session(token)
             if session is None:
                 return False
-            if session.expires > self._clock.now():
-                return True
             if session.next_token is None:
-                return False
+                return session.expires > self._clock.now()
             token = session.next_token
         return False
 

@@ -526,6 +526,20 @@ async def test_rows_of_ended_sessions_are_removed_in_the_end(project: Project) -
 # Session tokens.
 
 
+async def test_logout_right_after_a_refresh_ends_what_came_with_the_old_cookie(project: Project) -> None:
+    """The old session lingers for requests under way, and nobody would be told when that is over."""
+    await project.user()
+    first = await project.login("member@example.com", "session")
+    socket = await project.authenticator.by_token(first.access_token, None)
+    second = await project.refresh(first.refresh_token, "session")
+    assert await project.directory.rights(socket)
+    generation = project.directory.generation
+    await project.authenticator.logout(second.refresh_token)
+    assert project.directory.generation > generation
+    with error_code("INVALID_CREDENTIALS"):
+        await project.directory.rights(socket)
+
+
 async def test_session_token_hangs_on_its_session(project: Project) -> None:
     user = await project.user()
     login = await project.login("member@example.com", "session")
