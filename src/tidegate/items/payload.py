@@ -1,7 +1,8 @@
 """What a write may contain: field rights, presets, validation, and the values that fields fill by themselves. Pure.
 
 Rules add up (PROTOCOL section 6): a payload is accepted through those rules whose `validation` it passes; each of its
-fields has to be named by one of them. Presets of all rules fill what the payload leaves out.
+fields has to be named by one of them, and for an update by one that shows the row. Presets of all rules fill what the
+payload leaves out.
 """
 
 import uuid
@@ -25,13 +26,16 @@ _TIME_FORMATS = {
 }
 
 
-def permitted(collection: Collection, rights: Rights, action: Action, payload: Payload, now: float) -> dict[str, Any]:
-    """The payload with presets filled in, as far as `rights` allow it; fields that do not exist are left out.
+def permitted(
+    collection: Collection, rights: Rights, action: Action, payload: Payload, now: float
+) -> tuple[dict[str, Any], tuple[Rule, ...]]:
+    """The payload with presets filled in, and the rules that accept it; an administrator needs none.
 
-    Raises Forbidden for a collection or field that may not be written, FAILED_VALIDATION for values that no rule takes.
+    Fields that do not exist are left out. Raises Forbidden for a collection or field that may not be written,
+    FAILED_VALIDATION for values that no rule takes.
     """
     if rights.admin:
-        return {name: value for name, value in payload.items() if name in collection.fields}
+        return {name: value for name, value in payload.items() if name in collection.fields}, ()
     rules = rights.rules_for(collection.name, action)
     if not rules:
         raise Forbidden.collection(collection.name)
@@ -40,13 +44,13 @@ def permitted(collection: Collection, rights: Rights, action: Action, payload: P
             raise Forbidden.field(name, collection.name)
     filled: dict[str, Any] = {}
     for rule in rules:
-        filled |= substitute(rule.presets, rights.variables, now)
+        presets = {name: value for name, value in rule.presets.items() if name in collection.fields}
+        filled |= substitute(presets, rights.variables, now)
     filled |= payload
-    _validate_by_rules(rules, payload, _as_stored(collection, action, filled), rights, now)
-    return filled
+    return filled, _accepting(rules, payload, _as_stored(collection, action, filled), rights, now)
 
 
-def _validate_by_rules(rules: tuple[Rule, ...], written: Payload, row: Payload, rights: Rights, now: float) -> None:
+def _accepting(rules: tuple[Rule, ...], written: Payload, row: Payload, rights: Rights, now: float) -> tuple[Rule, ...]:
     passing: list[Rule] = []
     failures: list[tuple[str, str]] = []
     for rule in rules:
@@ -57,6 +61,7 @@ def _validate_by_rules(rules: tuple[Rule, ...], written: Payload, row: Payload, 
             passing.append(rule)
     if not passing or not all(any(rule.names(name) for rule in passing) for name in written):
         raise failed_validation(*failures[0])
+    return tuple(passing)
 
 
 def validate_fields(collection: Collection, action: Action, payload: Payload, rights: Rights, now: float) -> None:

@@ -6,8 +6,9 @@ itself, so that a new set of rules (after a change of permissions) never meets a
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
-from tidegate.access.rights import Action, Rights
+from tidegate.access.rights import Action, Rights, Rule
 from tidegate.database.engine import Database
 from tidegate.query.model import Limits, Query
 from tidegate.query.plan import ReadPlan, bind, plan_read, plan_rows
@@ -37,13 +38,22 @@ class Plans:
         """The plan for this identity at this moment."""
         return bind(self.shape(rights, collection, query), rights.variables, now)
 
-    def rows(self, rights: Rights, collection: str, action: Action, fields: tuple[str, ...], now: float) -> ReadPlan:
-        """Keys of the rows on which `action` may touch all of `fields`."""
-        shape = self._cached(
-            rights,
-            (collection, action, fields),
-            lambda: plan_rows(collection, action, fields, self._database.schema, rights, self._limits),
-        )
+    def rows(
+        self,
+        rights: Rights,
+        collection: str,
+        action: Action,
+        fields: tuple[str, ...],
+        now: float,
+        rules: tuple[Rule, ...] | None = None,
+    ) -> ReadPlan:
+        """Keys of the rows on which `action` may touch all of `fields`; by these rules alone where some are given."""
+
+        def make() -> ReadPlan:
+            by = rights if rules is None else replace(rights, rules={(collection, action): rules})
+            return plan_rows(collection, action, fields, self._database.schema, by, self._limits)
+
+        shape = self._cached(rights, (collection, action, fields, rules), make)
         return bind(shape, rights.variables, now)
 
     def _cached(self, rights: Rights, what: Hashable, make: Callable[[], ReadPlan]) -> ReadPlan:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.access.rights import Action, Rights
+from tidegate.access.rights import Action, Rights, Rule
 from tidegate.database.engine import Transaction
 from tidegate.errors import Forbidden, TidegateError
 from tidegate.items.changes import Image, Key
@@ -35,12 +35,20 @@ class RowRights:
             self._known["directus_users"].add(rights.user)
 
     async def allowed(
-        self, collection: Collection, action: Action, fields: tuple[str, ...], rows: Mapping[Key, Image]
+        self,
+        collection: Collection,
+        action: Action,
+        fields: tuple[str, ...],
+        rows: Mapping[Key, Image],
+        rules: tuple[Rule, ...] | None = None,
     ) -> bool:
-        """Whether `action` may touch all the fields on each of the rows, which are given as they are."""
+        """Whether `action` may touch all the fields on each of the rows, which are given as they are.
+
+        `rules`: those that accept what is written; None for all.
+        """
         if self._rights.admin:
             return True
-        plan = self._plans.rows(self._rights, collection.name, action, fields, self._now)
+        plan = self._plans.rows(self._rights, collection.name, action, fields, self._now, rules)
         predicate = row_predicate(plan.condition)
         if predicate is not None:
             return all(predicate(row) for row in rows.values())

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tidegate.access.passwords import PasswordHasher
-from tidegate.access.rights import Action, Rights
+from tidegate.access.rights import Action, Rights, Rule
 from tidegate.database.engine import Database, Transaction
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Image, Key
@@ -63,8 +63,10 @@ class Writer:
     async def create(self, name: str, payload: Payload, depth: int = 0) -> tuple[Key, list[Change]]:
         """Insert one item and the related items inside it. Returns its key."""
         collection = self._collection(name, depth)
-        filled = permitted(collection, self._rights, "create", payload, self._now)
+        filled, _ = permitted(collection, self._rights, "create", payload, self._now)
         parts, nested = await self._prepare(collection, "create", filled, depth)
+        if parts.columns.get(collection.primary_key) is None:
+            parts.columns.pop(collection.primary_key, None)  # PostgreSQL takes a null for a key that is named
         await self._row_rights.check_pointers(collection, payload, parts.columns, before={})
         image = await self._rows.insert(collection, parts.columns)
         key: Key = image[collection.primary_key]
@@ -77,9 +79,9 @@ class Writer:
     async def update(self, name: str, keys: Sequence[Key], payload: Payload, depth: int = 0) -> list[Change]:
         """Change the same fields of all items. Raises Forbidden unless every one is there and may be changed."""
         collection = self._collection(name, depth)
-        filled = permitted(collection, self._rights, "update", payload, self._now)
+        filled, rules = permitted(collection, self._rights, "update", payload, self._now)
         keys = _each_once(collection, keys)
-        before = await self._lock(collection, "update", keys, tuple(payload))
+        before = await self._lock(collection, "update", keys, tuple(payload), rules)
         key_name = collection.primary_key
         named_key = parse(collection.key_field, filled.pop(key_name, None))
         if named_key is not None and any(row[key_name] != named_key for row in before):
@@ -268,7 +270,12 @@ class Writer:
         return await self.update(relation.many_collection, keys, {relation.many_field: None}, depth)
 
     async def _lock(
-        self, collection: Collection, action: Action, keys: Sequence[Key], fields: tuple[str, ...]
+        self,
+        collection: Collection,
+        action: Action,
+        keys: Sequence[Key],
+        fields: tuple[str, ...],
+        rules: tuple[Rule, ...] | None = None,
     ) -> list[dict[str, Any]]:
         """The rows of `keys`, in that order, locked, after making sure that `action` is allowed on each of them.
 
@@ -286,7 +293,7 @@ class Writer:
         # A collation may have found more than was asked for.
         there = [rows[key] for key in wanted if key in rows]
         missing = len(there) < len(wanted) and not (action == "delete" and self._rights.admin)
-        if missing or not await self._row_rights.allowed(collection, action, fields, rows):
+        if missing or not await self._row_rights.allowed(collection, action, fields, rows, rules):
             raise _not_deletable(collection.name) if action == "delete" else _not_updatable(collection.name, fields)
         return there
 

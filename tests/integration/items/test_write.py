@@ -14,7 +14,7 @@ from tests.integration.http.project import FIXTURE, Project, seeded_project
 from tests.support.engines import DATABASE_ENGINES, environment, temporary_database
 from tests.support.probes import DatabaseEngine, execute
 from tidegate.access.identity import Identity, Public, User
-from tidegate.access.rights import Rights
+from tidegate.access.rights import Rights, Rule
 from tidegate.errors import Forbidden, InvalidPayload, TidegateError
 from tidegate.items.changes import Change, Key
 from tidegate.items.service import Items
@@ -167,6 +167,28 @@ async def test_presets_fill_and_rules_validate(desk: Desk) -> None:
     with pytest.raises(TidegateError, match="status") as failure:
         await desk.items.update(member, "notes", [key], {"status": "odd"})
     assert failure.value.code == "FAILED_VALIDATION"
+
+
+async def test_a_row_is_held_to_the_validation_of_a_rule_that_shows_it(desk: Desk) -> None:
+    """One policy lets owners give titles that are not empty; another one lets drafts be changed at will."""
+    own = Rule({"owner": {"_eq": "$CURRENT_USER"}}, frozenset(["title"]), {"title": {"_nempty": True}}, {})
+    drafts = Rule({"status": {"_eq": "draft"}}, frozenset("*"), {}, {})
+    owner = Rights(
+        Public(), rules={("notes", "update"): (own, drafts)}, variables={"$CURRENT_USER": desk.ids["member"]}
+    )
+    with pytest.raises(Forbidden):
+        await desk.items.update(owner, "notes", [1], {"title": ""})
+    await desk.items.update(owner, "notes", [1], {"title": "named"})
+    await desk.items.update(ADMIN_RIGHTS, "notes", [1], {"status": "draft"})
+    await desk.items.update(owner, "notes", [1], {"title": ""})
+    assert [change.after[0]["title"] for change in desk.changes] == ["named", "named", ""]
+
+
+@pytest.mark.parametrize("collection", ["authors", "tokens"])
+async def test_a_key_that_is_null_is_one_that_is_left_out(desk: Desk, collection: str) -> None:
+    (key,) = await desk.items.create(ADMIN_RIGHTS, collection, [{"id": None, "name": "n"}])
+    assert desk.heard() == [(collection, "create", (key,))]
+    assert "id" not in desk.changes[0].payload or desk.changes[0].payload["id"] == key
 
 
 async def test_related_items_are_written_with_their_owner(desk: Desk) -> None:
