@@ -39,8 +39,10 @@ class Column:
     """Whether a CHECK constraint lets only JSON in: how MariaDB makes a `json` column."""
     moment_separator: str = ""
     """On SQLite, for dates and times kept as text: what stands between the two."""
+    generated: bool = False
+    """Whether the database works it out from other columns."""
     read_only: bool = False
-    """Whether no statement may write it: the database works it out, or the API has no spelling that it takes."""
+    """Whether no statement may write it: it is generated, or counts always, or the API cannot spell its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ def _rows(connection: sa.Connection, sql: str) -> Sequence[sa.Row[Any]]:
 _POSTGRESQL_COLUMNS = """
     SELECT c.relname AS table_name, a.attname AS name, format_type(t.oid, NULL) AS type, a.atttypmod AS modifier,
            format_type(a.atttypid, a.atttypmod) AS spelling,
-           NOT a.attnotnull AS nullable, pg_get_expr(d.adbin, d.adrelid) AS expression, a.attidentity <> '' AS identity,
-           t.typtype = 'e' AS enumerated, a.attgenerated <> '' OR a.attidentity = 'a' AS generated,
+           NOT a.attnotnull AS nullable, a.attidentity <> '' AS identity, a.attidentity = 'a' AS counts_always,
+           CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS expression,
+           t.typtype = 'e' AS enumerated, a.attgenerated <> '' AS generated,
            coalesce(bool_or(i.indisprimary), FALSE) AS primary_key,
            coalesce(bool_or(i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL), FALSE) AS is_unique
     FROM pg_class c
@@ -100,14 +103,20 @@ _POSTGRESQL_COLUMNS = """
     ORDER BY c.relname, a.attnum
 """
 _POSTGRESQL_FOREIGN_KEYS = """
-    SELECT c.relname AS table_name, a.attname AS name, b.attname AS target_column,
+    WITH rules (code, name) AS (
+        VALUES ('a'::"char", 'no action'), ('r', 'restrict'), ('c', 'cascade'), ('n', 'set null'), ('d', 'set default')
+    )
+    SELECT c.relname AS table_name, a.attname AS name,
            CASE WHEN f.relnamespace = k.connamespace THEN f.relname::text ELSE f.oid::regclass::text END AS target,
-           k.confdeltype AS on_delete, k.confupdtype AS on_update, k.conname AS constraint_name
+           b.attname AS target_column, on_delete.name AS on_delete, on_update.name AS on_update,
+           k.conname AS constraint_name
     FROM pg_constraint k
     JOIN pg_class c ON c.oid = k.conrelid
     JOIN pg_class f ON f.oid = k.confrelid
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
     JOIN pg_attribute b ON b.attrelid = f.oid AND b.attnum = k.confkey[1]
+    JOIN rules on_delete ON on_delete.code = k.confdeltype
+    JOIN rules on_update ON on_update.code = k.confupdtype
     WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.connamespace = current_schema()::regnamespace
           AND k.conparentid = 0
     ORDER BY c.relname, k.conname
@@ -128,56 +137,46 @@ _POSTGRESQL_TRIGGERED = """
     WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
 """
 """After an INSERT (4) or UPDATE (16); what one does before (2), RETURNING tells."""
-_POSTGRESQL_RULES = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 
 
 def _read_postgresql(connection: sa.Connection) -> Catalog:
-    columns = []
-    for row in _rows(connection, _POSTGRESQL_COLUMNS):
-        modifier = row.modifier - 4 if row.modifier >= 4 else None
-        text = row.type in ("character varying", "character")
-        numeric = row.type == "numeric" and modifier is not None
-        columns.append(
-            Column(
-                row.table_name,
-                row.name,
-                row.type,
-                row.spelling,
-                modifier if text else None,
-                modifier >> 16 if numeric and modifier is not None else None,
-                modifier & 0x7FF if numeric and modifier is not None else None,
-                row.nullable,
-                row.expression,
-                row.primary_key,
-                row.identity or (row.expression or "").startswith("nextval("),
-                row.is_unique,
-                enumerated=row.enumerated,
-                read_only=row.generated,
-            )
-        )
-    foreign_keys = [
-        ForeignKey(
-            row.table_name,
-            row.name,
-            row.target,
-            row.target_column,
-            _POSTGRESQL_RULES[_text(row.on_delete)],
-            _POSTGRESQL_RULES[_text(row.on_update)],
-            row.constraint_name,
-        )
-        for row in _rows(connection, _POSTGRESQL_FOREIGN_KEYS)
-    ]
+    columns = [_postgresql_column(row) for row in _rows(connection, _POSTGRESQL_COLUMNS)]
+    foreign_keys = _foreign_keys(connection, _POSTGRESQL_FOREIGN_KEYS)
     triggered = frozenset(row.name for row in _rows(connection, _POSTGRESQL_TRIGGERED))
     return Catalog(columns, foreign_keys, _left_out(connection, _POSTGRESQL_LEFT_OUT), triggered)
 
 
+def _postgresql_column(row: sa.Row[Any]) -> Column:
+    modifier = row.modifier - 4 if row.modifier >= 4 else None
+    text = row.type in ("character varying", "character")
+    numeric = row.type == "numeric" and modifier is not None
+    return Column(
+        row.table_name,
+        row.name,
+        row.type,
+        row.spelling,
+        modifier if text else None,
+        modifier >> 16 if numeric and modifier is not None else None,
+        modifier & 0x7FF if numeric and modifier is not None else None,
+        row.nullable,
+        row.expression,
+        row.primary_key,
+        row.identity or (row.expression or "").startswith("nextval("),
+        row.is_unique,
+        enumerated=row.enumerated,
+        generated=row.generated,
+        read_only=row.generated or row.counts_always,
+    )
+
+
+def _foreign_keys(connection: sa.Connection, sql: str) -> list[ForeignKey]:
+    """`sql` gives the columns of a `ForeignKey`, in that order."""
+    rows: Sequence[Any] = _rows(connection, sql)
+    return [ForeignKey(*row) for row in rows]
+
+
 def _left_out(connection: sa.Connection, sql: str) -> Mapping[str, str]:
     return {row.name: row.reason for row in _rows(connection, sql)}
-
-
-def _text(value: str | bytes) -> str:
-    """asyncpg gives PostgreSQL's one-byte `"char"` as bytes."""
-    return value.decode() if isinstance(value, bytes) else value
 
 
 _MYSQL_COLUMNS = """
@@ -194,8 +193,8 @@ _MYSQL_FOREIGN_KEYS = """
     SELECT k.TABLE_NAME AS table_name, k.COLUMN_NAME AS name,
            concat(if(k.REFERENCED_TABLE_SCHEMA = DATABASE(), '', concat(k.REFERENCED_TABLE_SCHEMA, '.')),
                   k.REFERENCED_TABLE_NAME) AS target,
-           k.REFERENCED_COLUMN_NAME AS target_column, r.DELETE_RULE AS on_delete, r.UPDATE_RULE AS on_update,
-           k.CONSTRAINT_NAME AS constraint_name
+           k.REFERENCED_COLUMN_NAME AS target_column, lower(r.DELETE_RULE) AS on_delete,
+           lower(r.UPDATE_RULE) AS on_update, k.CONSTRAINT_NAME AS constraint_name
     FROM information_schema.KEY_COLUMN_USAGE k
     JOIN information_schema.REFERENTIAL_CONSTRAINTS r
          ON r.CONSTRAINT_SCHEMA = DATABASE() AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME
@@ -222,39 +221,34 @@ def _read_mysql(connection: sa.Connection) -> Catalog:
         if (check := _JSON_VALID.fullmatch(row.clause))
     }
     columns = [
-        Column(
-            row.table_name,
-            row.name,
-            _mysql_type(row.type, row.full_type),
-            row.full_type,
-            row.length if row.type in ("char", "varchar") else None,
-            row.numeric_precision if row.type in ("decimal", "bit") else None,
-            row.numeric_scale if row.type == "decimal" else None,
-            row.nullable == "YES",
-            _mysql_default(row.expression, row.extra, mariadb=mariadb),
-            row.column_key == "PRI",
-            "auto_increment" in row.extra,
-            row.column_key == "UNI",
-            row.collation_name,
-            row.type in ("enum", "set"),
-            (row.table_name, row.name) in checked,
-            read_only="GENERATED" in row.extra.replace("DEFAULT_GENERATED", "") or row.type in GEOMETRIES,
-        )
+        _mysql_column(row, mariadb=mariadb, checked_json=(row.table_name, row.name) in checked)
         for row in _rows(connection, _MYSQL_COLUMNS)
     ]
-    foreign_keys = [
-        ForeignKey(
-            row.table_name,
-            row.name,
-            row.target,
-            row.target_column,
-            row.on_delete.lower(),
-            row.on_update.lower(),
-            row.constraint_name,
-        )
-        for row in _rows(connection, _MYSQL_FOREIGN_KEYS)
-    ]
-    return Catalog(columns, _of_one_column(foreign_keys), _left_out(connection, _MYSQL_LEFT_OUT))
+    foreign_keys = _of_one_column(_foreign_keys(connection, _MYSQL_FOREIGN_KEYS))
+    return Catalog(columns, foreign_keys, _left_out(connection, _MYSQL_LEFT_OUT))
+
+
+def _mysql_column(row: sa.Row[Any], *, mariadb: bool, checked_json: bool) -> Column:
+    generated = "GENERATED" in row.extra.replace("DEFAULT_GENERATED", "")
+    return Column(
+        row.table_name,
+        row.name,
+        _mysql_type(row.type, row.full_type),
+        row.full_type,
+        row.length if row.type in ("char", "varchar") else None,
+        row.numeric_precision if row.type in ("decimal", "bit") else None,
+        row.numeric_scale if row.type == "decimal" else None,
+        row.nullable == "YES",
+        _mysql_default(row.expression, row.extra, mariadb=mariadb),
+        row.column_key == "PRI",
+        "auto_increment" in row.extra,
+        row.column_key == "UNI",
+        row.collation_name,
+        row.type in ("enum", "set"),
+        checked_json,
+        generated=generated,
+        read_only=generated or row.type in GEOMETRIES,
+    )
 
 
 def _mysql_type(name: str, full: str) -> str:
@@ -290,7 +284,7 @@ _SQLITE_UNIQUE = """
 """
 _SQLITE_FOREIGN_KEYS = """
     SELECT m.name AS table_name, min(f."from") AS name, f."table" AS target, min(f."to") AS target_column,
-           f.on_delete, f.on_update
+           lower(f.on_delete) AS on_delete, lower(f.on_update) AS on_update, NULL AS constraint_name
     FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
     WHERE m.type = 'table'
     GROUP BY m.name, f.id HAVING count(*) = 1
@@ -314,50 +308,52 @@ _SQLITE_TYPE = re.compile(r"(?P<name>[^(]*)(\((?P<first>\d+)(,\s*(?P<second>\d+)
 def _read_sqlite(connection: sa.Connection) -> Catalog:
     unique = {(row.table_name, row.name) for row in _rows(connection, _SQLITE_UNIQUE)}
     left_out = _left_out(connection, _SQLITE_LEFT_OUT)
-    columns = []
-    for row in _rows(connection, _SQLITE_COLUMNS):
-        if row.table_name in left_out:
-            continue
-        declared = _SQLITE_TYPE.fullmatch(row.type)
-        assert declared is not None
-        name = declared["name"].strip().lower()
-        first, second = (int(number) if number else None for number in declared.group("first", "second"))
-        numeric = name in ("decimal", "numeric", LONG_DECIMAL)
-        columns.append(
-            Column(
-                row.table_name,
-                row.name,
-                name,
-                row.type,
-                first if "char" in name else None,
-                first if numeric else None,
-                (second or 0) if numeric and first is not None else None,
-                not row.notnull and not row.pk,
-                row.expression,
-                row.pk > 0,
-                row.pk > 0 and name == "integer" and not row.definition.upper().endswith("WITHOUT ROWID"),
-                (row.table_name, row.name) in unique,
-                read_only=bool(row.generated),
-            )
-        )
-    columns = _with_moment_separators(connection, columns)
-    tables = {column.table.lower(): column.table for column in columns}
-    names = {(column.table, column.name.lower()): column.name for column in columns}
-    foreign_keys = [
-        ForeignKey(
-            row.table_name,
-            names.get((row.table_name, row.name.lower()), row.name),
-            target := tables.get(row.target.lower(), row.target),
-            names.get((target, (row.target_column or "").lower()), row.target_column),
-            row.on_delete.lower(),
-            row.on_update.lower(),
-            None,
-        )
-        for row in _rows(connection, _SQLITE_FOREIGN_KEYS)
+    found = [
+        _sqlite_column(row, unique=(row.table_name, row.name) in unique)
+        for row in _rows(connection, _SQLITE_COLUMNS)
         if row.table_name not in left_out
     ]
+    columns = _with_moment_separators(connection, found)
+    keys = [key for key in _foreign_keys(connection, _SQLITE_FOREIGN_KEYS) if key.table not in left_out]
     triggered = frozenset(row.name for row in _rows(connection, _SQLITE_TRIGGERED))
-    return Catalog(columns, foreign_keys, left_out, triggered)
+    return Catalog(columns, _as_spelled(keys, columns), left_out, triggered)
+
+
+def _sqlite_column(row: sa.Row[Any], *, unique: bool) -> Column:
+    declared = _SQLITE_TYPE.fullmatch(row.type)
+    assert declared is not None
+    name = declared["name"].strip().lower()
+    first, second = (int(number) if number else None for number in declared.group("first", "second"))
+    numeric = name in ("decimal", "numeric", LONG_DECIMAL)
+    return Column(
+        row.table_name,
+        row.name,
+        name,
+        row.type,
+        first if "char" in name else None,
+        first if numeric else None,
+        (second or 0) if numeric and first is not None else None,
+        not row.notnull and not row.pk,
+        row.expression,
+        row.pk > 0,
+        row.pk > 0 and name == "integer" and not row.definition.upper().endswith("WITHOUT ROWID"),
+        unique,
+        generated=bool(row.generated),
+        read_only=bool(row.generated),
+    )
+
+
+def _as_spelled(keys: Sequence[ForeignKey], columns: Sequence[Column]) -> list[ForeignKey]:
+    """The foreign keys with the names of tables and columns as these spell them, which SQLite takes in any case."""
+    tables = {column.table.lower(): column.table for column in columns}
+    names = {(column.table, column.name.lower()): column.name for column in columns}
+    spelled = []
+    for key in keys:
+        target = tables.get(key.target.lower(), key.target)
+        column = names.get((key.table, key.column.lower()), key.column)
+        target_column = names.get((target, (key.target_column or "").lower()), key.target_column)
+        spelled.append(replace(key, column=column, target=target, target_column=target_column))
+    return spelled
 
 
 _SQLITE_MOMENTS = ("date", "datetime", "timestamp")

@@ -46,7 +46,7 @@ def _field_schema(field: Field, column: Column, key: ForeignKey | None) -> Item:
         "max_length": field.max_length,
         "numeric_precision": field.numeric_precision if numeric else None,
         "numeric_scale": field.numeric_scale if numeric else None,
-        "is_generated": column.read_only,
+        "is_generated": column.generated,
         "is_nullable": field.nullable,
         "is_unique": field.unique,
         "is_primary_key": field.primary_key,

@@ -149,8 +149,14 @@ async def test_computed_columns_are_read_and_not_written(served: Served) -> None
     assert (await served.data("PATCH", f"/items/doubled/{row['id']}", {"a": 4}))["b"] == 8
     assert await served.project.code("POST", "/items/doubled", {"a": 3, "b": 7}) == (400, "INVALID_PAYLOAD")
     assert await served.project.code("PATCH", f"/items/doubled/{row['id']}", {"b": 7}) == (400, "INVALID_PAYLOAD")
-    field = await served.data("GET", "/fields/doubled/b")
-    assert field["schema"]["is_generated"]
+    column = (await served.data("GET", "/fields/doubled/b"))["schema"]
+    assert (column["is_generated"], column["default_value"]) == (True, None)
+
+
+@pytest.mark.parametrize("served", ["postgresql", "mariadb"], indirect=True)
+async def test_column_that_is_not_written_for_another_reason_is_not_generated(served: Served) -> None:
+    column = {"postgresql": "/fields/numbered/id", "mariadb": "/fields/odd/place"}[served.engine]
+    assert not (await served.data("GET", column))["schema"]["is_generated"]
 
 
 async def test_answers_and_events_hold_what_triggers_made_of_the_row(served: Served) -> None:
