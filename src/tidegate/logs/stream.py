@@ -145,7 +145,7 @@ class LogStream:
     def _send(self, record: FinishedRecord) -> None:
         line = b'{"type":"logs","data":' + _encoder.encode(_shown(record, self._style)) + self._end
         if not self._messenger.alone:
-            self._messenger.publish(CHANNEL, line)
+            self._messenger.publish(CHANNEL, line, expendable=True)
         self._deliver(record["level"], line)
 
     def _hear(self, line: bytes) -> None:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 class Outgoing(NamedTuple):
     channel: str
     data: bytes
+    expendable: bool = False
+    """Whether nobody has to learn that it is missing."""
 
 
 class Backlog:
@@ -25,7 +27,8 @@ class Backlog:
         self._queue: deque[Outgoing] = deque()
         self._bytes = 0
         self._in_flight: list[Outgoing] = []
-        self._connected = True
+        self._broken = False
+        """Whether nothing may be sent before a notice."""
         self._gap = False
 
     def __bool__(self) -> bool:
@@ -33,12 +36,12 @@ class Backlog:
         return bool(self._queue) or self._gap
 
     def put(self, message: Outgoing) -> None:
-        """Queue the message, or drop it: over the bound, and while the connection is broken."""
-        if self._connected and self._bytes + len(message.data) <= self._max_bytes:
+        """Queue the message, or drop it: over the bound, and after a loss by a broken connection."""
+        if not self._broken and self._bytes + len(message.data) <= self._max_bytes:
             self._queue.append(message)
             self._bytes += len(message.data)
         else:
-            self._lose(1)
+            self._lose(message)
 
     def take(self) -> list[Outgoing]:
         """Everything that is to be sent now, in this order."""
@@ -53,16 +56,17 @@ class Backlog:
         """What was taken has arrived."""
         self._bytes = sum(len(message.data) for message in self._queue)
         self._in_flight = []
-        self._connected = True
+        self._broken = False
 
     def failed(self) -> None:
         """The connection broke: whether what was taken has arrived is not known, and it is not sent again."""
-        self._lose(len(self._queue) + sum(message is not self._gap_notice for message in self._in_flight))
+        for message in (*self._in_flight, *self._queue):
+            self._lose(message)
         self._queue.clear()
         self._bytes = 0
         self._in_flight = []
-        self._connected = False
+        self._broken = self._gap
 
-    def _lose(self, messages: int) -> None:
-        self.dropped += messages
-        self._gap = True
+    def _lose(self, message: Outgoing) -> None:
+        self.dropped += message is not self._gap_notice
+        self._gap = self._gap or not message.expendable

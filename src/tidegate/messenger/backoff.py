@@ -1,7 +1,9 @@
 """How long to wait between attempts to reach a server again."""
 
+import asyncio
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 FIRST_SECONDS = 0.1
 MOST_SECONDS = 5.0
@@ -17,3 +19,19 @@ def backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
     while True:
         yield nominal * (1 + chance()) / 2
         nominal = min(nominal * FACTOR, MOST_SECONDS)
+
+
+class Pause:
+    """One of them at a time, over early where somebody else has reached the server."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+
+    async def last(self, seconds: float) -> None:
+        self._over.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+
+    def end(self) -> None:
+        self._over.set()

@@ -28,8 +28,8 @@ class Messenger(Protocol):
         """Send what still can be sent, then disconnect. Also allowed before `start`, and more than once."""
         ...
 
-    def publish(self, channel: str, message: bytes) -> None:
-        """Hand over a message; never waits. Order is kept per channel."""
+    def publish(self, channel: str, message: bytes, *, expendable: bool = False) -> None:
+        """Hand over a message; never waits. Order is kept per channel. `expendable`: its loss is no gap."""
         ...
 
     def subscribe(self, channel: str, handler: Handler, own: bool = False) -> None:

@@ -39,8 +39,9 @@ class MemoryMessenger:
 
     def __init__(self, hub: MemoryHub | None = None) -> None:
         self._hub = hub or MemoryHub()
-        self._handlers: defaultdict[str, list[tuple[Handler, bool]]] = defaultdict(list)
-        """With whether they hear this process too."""
+        self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
+        self._own_handlers: defaultdict[str, list[Handler]] = defaultdict(list)
+        """Those that hear this process too; they are among the others as well."""
         self._gap_handlers: list[Callable[[], None]] = []
 
     @property
@@ -54,11 +55,13 @@ class MemoryMessenger:
         if self in self._hub.members:
             self._hub.members.remove(self)
 
-    def publish(self, channel: str, message: bytes) -> None:
+    def publish(self, channel: str, message: bytes, *, expendable: bool = False) -> None:  # noqa: ARG002 - none is lost alone
         self._hub.carry(self, channel, message)
 
     def subscribe(self, channel: str, handler: Handler, own: bool = False) -> None:
-        self._handlers[channel].append((handler, own))
+        self._handlers[channel].append(handler)
+        if own:
+            self._own_handlers[channel].append(handler)
 
     async def is_heard(self, channel: str) -> bool:
         return self._hub.hears(channel)
@@ -71,9 +74,8 @@ class MemoryMessenger:
 
     def receive(self, channel: str, message: bytes, own: bool) -> None:
         """Handlers run later, as they would with a network in between, so that no publisher runs inside of one."""
-        for handler, hears_own in self._handlers.get(channel, ()):
-            if hears_own or not own:
-                asyncio.get_running_loop().call_soon(handler, message)
+        for handler in (self._own_handlers if own else self._handlers).get(channel, ()):
+            asyncio.get_running_loop().call_soon(handler, message)
 
     def missed(self) -> None:
         for handler in self._gap_handlers:

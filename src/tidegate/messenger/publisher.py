@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tidegate.messenger.backlog import Backlog, Outgoing
-from tidegate.messenger.backoff import backoff
+from tidegate.messenger.backoff import Pause, backoff
 
 FLUSH_SECONDS = 2.0
 """How long `stop` waits for the last messages to leave."""
@@ -16,11 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Owns the client it is given. Only its own task uses the connection, so messages stay in order."""
+    """Owns the client it is given. Only its own task uses the connection, so messages stay in order.
 
-    def __init__(self, client: Redis, backlog: Backlog) -> None:
+    Calls `on_return()` when messages leave again. To end its `pause` has it try at once whether they do.
+    """
+
+    def __init__(self, client: Redis, backlog: Backlog, on_return: Callable[[], None]) -> None:
+        self.pause = Pause()
         self._client = client
         self._backlog = backlog
+        self._on_return = on_return
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -67,11 +73,12 @@ class Publisher:
                 if not away:
                     logger.warning("messages to other processes are lost: Redis is away (%s)", type(error).__name__)
                 away = True
-                await asyncio.sleep(next(pauses))
+                await self.pause.last(next(pauses))
                 continue
             self._backlog.sent()
             if away:
                 logger.warning("messages to other processes leave again; %d lost so far", self._backlog.dropped)
+                self._on_return()
             away = False
             pauses = backoff()
 

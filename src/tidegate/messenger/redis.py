@@ -39,7 +39,7 @@ class RedisMessenger:
         self._namespace = namespace
         self._mark = wire.mark(node)
         self._backlog = Backlog(max_backlog_bytes, self._outgoing(GAP_CHANNEL, b"{}"))
-        self._publisher = Publisher(_client(url, SEND_SECONDS), self._backlog)
+        self._publisher = Publisher(_client(url, SEND_SECONDS), self._backlog, self._can_send)
         self._url = url
         self._subscriber: Subscriber | None = None
         self._handlers: defaultdict[bytes, list[Handler]] = defaultdict(list)
@@ -60,7 +60,7 @@ class RedisMessenger:
 
     async def start(self) -> None:
         channels = [channel.decode() for channel in self._handlers]
-        self._subscriber = Subscriber(_client(self._url, None), channels, self._receive, self._gap)
+        self._subscriber = Subscriber(_client(self._url, None), channels, self._receive, self._can_hear)
         try:
             await self._subscriber.start()
             await self._publisher.start()
@@ -76,8 +76,8 @@ class RedisMessenger:
         if self._gap_timer is not None:
             self._gap_timer.cancel()
 
-    def publish(self, channel: str, message: bytes) -> None:
-        self._publisher.put(self._outgoing(channel, message))
+    def publish(self, channel: str, message: bytes, *, expendable: bool = False) -> None:
+        self._publisher.put(self._outgoing(channel, message, expendable))
 
     def subscribe(self, channel: str, handler: Handler, own: bool = False) -> None:
         name = f"{self._namespace}:{channel}".encode()
@@ -94,8 +94,8 @@ class RedisMessenger:
     def on_gap(self, handler: Callable[[], None]) -> None:
         self._gap_handlers.append(handler)
 
-    def _outgoing(self, channel: str, message: bytes) -> Outgoing:
-        return Outgoing(f"{self._namespace}:{channel}", wire.pack(self._mark, message))
+    def _outgoing(self, channel: str, message: bytes, expendable: bool = False) -> Outgoing:
+        return Outgoing(f"{self._namespace}:{channel}", wire.pack(self._mark, message), expendable)
 
     def _receive(self, channel: bytes, data: bytes) -> None:
         """Handlers run as callbacks of the loop, which reports their faults: none may end the subscriber."""
@@ -111,6 +111,14 @@ class RedisMessenger:
         if message is not None:
             for handler in handlers[channel]:
                 asyncio.get_running_loop().call_soon(handler, message)
+
+    def _can_send(self) -> None:
+        if self._subscriber is not None:
+            self._subscriber.pause.end()
+
+    def _can_hear(self) -> None:
+        self._publisher.pause.end()
+        self._gap()
 
     def _gap(self) -> None:
         if self._gap_timer is None:

@@ -15,7 +15,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPoolInterface
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tidegate.messenger.backoff import backoff
+from tidegate.messenger.backoff import Pause, backoff
 
 SILENCE_SECONDS = 5.0
 """After this long without a word Redis is asked for a sign of life, and given as long again to send it."""
@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class Subscriber:
-    """Calls `on_message(channel, data)`, and `on_return()` after it has subscribed again. Owns the client."""
+    """Calls `on_message(channel, data)`, and `on_return()` after it has subscribed again. Owns the client.
+
+    To end its `pause` has it try at once whether it can.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Subscriber:
         on_message: Callable[[bytes, bytes], None],
         on_return: Callable[[], None],
     ) -> None:
+        self.pause = Pause()
         self._client = client
         self._pool: ConnectionPoolInterface = client.connection_pool
         self._channels = channels
@@ -63,8 +67,8 @@ class Subscriber:
             self._on_return()
 
     async def _connect_again(self) -> AbstractConnection:
-        for pause in backoff():
-            await asyncio.sleep(pause)
+        for seconds in backoff():
+            await self.pause.last(seconds)
             with suppress(RedisError, OSError):
                 return await self._subscribed()
         raise AssertionError("backoff is endless")
