@@ -39,7 +39,6 @@ from tidegate.http.request import RequestContext
 from tidegate.http.server import ServerHandlers
 from tidegate.http.structure import StructureHandlers
 from tidegate.http.throttle import Throttle
-from tidegate.items.bus import CHANNEL, encode
 from tidegate.items.changes import Change
 from tidegate.items.feed import Feed
 from tidegate.items.plans import Plans
@@ -107,7 +106,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         items = Items(database, feed, plans, hasher, clock, directory.sessions, settings.max_batch_mutation)
         structure = Structure(database, feed)
 
-        sources = Sources(lambda: database.schema, plans, Reader(database), feed.caught_up, clock)
+        sources = Sources(lambda: database.schema, plans, Reader(database), feed.caught_up, lambda: feed.gaps, clock)
         subscriptions = Registry()
         dispatcher = Dispatcher(subscriptions, sources)
         stack.push_async_callback(dispatcher.stop)
@@ -190,6 +189,12 @@ def relay_changes(
     process does not say what became of a commit.
     """
 
+    def changes_missed() -> None:
+        directory.forget()
+        connections.changes_missed()
+
+    relay = ChangeRelay(messenger, feed, changes_missed, database.end_session)
+
     def rights_changed(changes: Sequence[Change]) -> None:
         directory.changed(changes)
         connections.rights_changed()
@@ -201,12 +206,7 @@ def relay_changes(
 
     def sessions_ended(hashes: Sequence[str]) -> None:
         connections.rights_changed()
-        if not messenger.alone:
-            messenger.publish(CHANNEL, encode(Change("directus_sessions", "delete", tuple(hashes))))
-
-    def changes_missed() -> None:
-        directory.forget()
-        connections.changes_missed()
+        relay.publish(Change("directus_sessions", "delete", tuple(hashes)))
 
     feed.subscribe(changed)
     feed.subscribe_early(rights_changed)
@@ -217,4 +217,4 @@ def relay_changes(
         connections.rights_changed()
 
     database.on_schema(schema_changed)
-    return ChangeRelay(messenger, feed, changes_missed)
+    return relay

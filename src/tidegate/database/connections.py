@@ -54,9 +54,9 @@ class Connections(ABC):
 
     @abstractmethod
     def end_session(self, connection: sa.Connection, session: int | None) -> bool:
-        """Have a session of `writer` that has lost its connection ended by the server.
+        """Have a session of `writer` that has lost its connection or its process ended by the server.
 
-        True when it has ended, and its transaction with it; until then ask again. To be called within a transaction.
+        True when it has ended, and its transaction with it; until then ask again.
         """
 
     def is_stale(self, error: DBAPIError) -> bool:

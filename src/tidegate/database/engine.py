@@ -139,6 +139,15 @@ class Database:
             handler(self.schema)
         return self.schema
 
+    async def end_session(self, session: int) -> bool:
+        """Have the session of a transaction (`Transaction.session`) ended whose process is gone; whether it has."""
+
+        def work() -> bool:
+            with self._connections.reader.connect() as connection:
+                return self._connections.end_session(connection, session)
+
+        return await self._read(work)
+
     async def catalog(self) -> Catalog:
         """What the engine's catalogue says at this moment."""
 
@@ -191,7 +200,7 @@ class Transaction:
         self._fresh = True
         self._restructures = False
         self.session: int | None = None
-        """What `end_session` knows the transaction by; known from the COMMIT on, where the server can tell."""
+        """What `end_session` knows the transaction by; known from its first statement on, where the server can tell."""
         self.on_commit_begin: list[Callable[[], None]] = []
         """Called one after the other right before COMMIT is sent."""
 
@@ -253,6 +262,7 @@ class Transaction:
     def _open(self) -> sa.Connection:
         if self._connection is None:
             self._connection = self._connections.writer.connect()
+            self.session = self._connection.info.get("session")
             if self._restructures:
                 self._connections.begin_structure(self._connection)
             else:
@@ -273,7 +283,6 @@ class Transaction:
 
     def _send_commit(self) -> None:
         if self._connection is not None:
-            self.session = self._connection.info.get("session")
             try:
                 self._connection.commit()
             except Exception:

@@ -4,8 +4,8 @@
     {"collection": …, "action": "update", "keys": […], "payload": {…}}
     {"collection": …, "action": "delete", "keys": […], "payload": […]}      payload: the keys once more
 
-Ours also carry the rows, as `"before"` and `"after"`, so that no receiver has to read them, and as `"place"` whose
-change it is (`Place`). Messages of other programs come without; their changes have no images. gzip is the messenger's.
+Ours also carry the rows, as `"before"` and `"after"`, so that no receiver has to read them, and as `"part"` whose part
+the change is (`Part`). Messages of other programs come without; their changes have no images. gzip is the messenger's.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from tidegate.items.changes import Action, Change, Image, Key
 CHANNEL = "websocket.event"
 
 
-class Place(NamedTuple):
-    """Which transaction made a change."""
+class Part(NamedTuple):
+    """Of which transaction a change is a part."""
 
     process: str
     number: int
@@ -38,14 +38,14 @@ class _Message(msgspec.Struct):
     payload: Any = None
     before: tuple[dict[str, Any], ...] = ()
     after: tuple[dict[str, Any], ...] = ()
-    place: Place | None = None
+    part: Part | None = None
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Message)
 
 
-def encode(change: Change, place: Place | None = None) -> bytes:
+def encode(change: Change, part: Part | None = None) -> bytes:
     """The change as a message."""
     message: dict[str, Any] = {"collection": change.collection, "action": change.action}
     if change.action == "create":
@@ -57,12 +57,12 @@ def encode(change: Change, place: Place | None = None) -> bytes:
         message["before"] = change.before
     if change.after:
         message["after"] = change.after
-    if place is not None:
-        message["place"] = place
+    if part is not None:
+        message["part"] = part
     return _encoder.encode(message)
 
 
-def decode(data: bytes) -> tuple[Change, Place | None] | None:
+def decode(data: bytes) -> tuple[Change, Part | None] | None:
     """The change that a message tells of, or None where it is not one of those above."""
     try:
         message = _decoder.decode(data)
@@ -73,7 +73,7 @@ def decode(data: bytes) -> tuple[Change, Place | None] | None:
     if not keys or not all(_fits(images, keys) for images in (message.before, message.after)):
         return None
     payload = message.payload if isinstance(message.payload, Mapping) else {}
-    return Change(message.collection, message.action, keys, message.before, message.after, payload), message.place
+    return Change(message.collection, message.action, keys, message.before, message.after, payload), message.part
 
 
 def _fits(images: tuple[Image, ...], keys: tuple[Key, ...]) -> bool:

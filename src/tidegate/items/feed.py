@@ -35,12 +35,12 @@ class Ticket:
 class SharedOrder(Protocol):
     """Where the processes of a deployment agree on the order of their tickets."""
 
-    async def place(self) -> Ticket:
-        """A ticket of this process, in the feed at the place that it has among those of all processes."""
+    async def enter(self, session: int | None) -> Ticket:
+        """Take a ticket of the feed for a transaction, at the place that it has among those of all processes."""
         ...
 
-    def ended(self, ticket: Ticket, changes: Sequence[Change]) -> None:
-        """The ticket's transaction has ended with these changes: let the other processes know."""
+    def leave(self, ticket: Ticket, changes: Sequence[Change]) -> None:
+        """The transaction of `enter` has ended with these changes: let the other processes know."""
         ...
 
     async def caught_up(self) -> None:
@@ -54,6 +54,8 @@ class Feed:
     def __init__(self) -> None:
         self.shared: SharedOrder | None = None
         """None where this is the only process."""
+        self.gaps = 0
+        """How often changes of other processes were lost; counted by `shared`."""
         self._handlers: list[ChangeHandler] = []
         self._early_handlers: list[ChangeHandler] = []
         self._tickets: deque[Ticket] = deque()
@@ -66,25 +68,21 @@ class Feed:
         """Have the handler called with changes that have to wait for their turn, as soon as they are committed."""
         self._early_handlers.append(handler)
 
-    async def enter(self) -> Ticket:
-        """A place in the order for a transaction of this process. The caller owes one `leave` for it."""
-        return self.take() if self.shared is None else await self.shared.place()
+    async def enter(self, session: int | None = None) -> Ticket:
+        """A ticket for a transaction of this process (`Transaction.session`). The caller owes one `leave` for it."""
+        return self.take() if self.shared is None else await self.shared.enter(session)
 
     def leave(self, ticket: Ticket, changes: Sequence[Change]) -> None:
         """The transaction of `enter` has ended with these changes (none: rolled back)."""
         if self.shared is not None:
-            self.shared.ended(ticket, changes)
+            self.shared.leave(ticket, changes)
         self.settle(ticket, changes)
 
     def take(self) -> Ticket:
-        """Take the next place in the order. The caller owes one `settle` for it."""
+        """The next place in the order. The caller owes one `settle` for it."""
         ticket = Ticket()
-        self.append(ticket)
-        return ticket
-
-    def append(self, ticket: Ticket) -> None:
-        """Give the ticket the next place in the order."""
         self._tickets.append(ticket)
+        return ticket
 
     def settle(self, ticket: Ticket, changes: Sequence[Change]) -> None:
         """The ticket's transaction has ended with these changes (none: rolled back); release all that may leave."""
@@ -131,7 +129,7 @@ async def recorded(
         try:
             async with database.restructuring() if restructuring else database.transaction() as transaction:
                 yield transaction, changes
-                ticket = await feed.enter()
+                ticket = await feed.enter(transaction.session)
         except CommitUnansweredError:
             if restructuring and not changes:
                 raise  # only rows tell

@@ -56,7 +56,9 @@ class Sources:
     plans: Plans
     reader: Reader
     caught_up: Callable[[], Awaitable[None]]
-    """Waits until all changes that a read may have seen by now have been handed to `changed`."""
+    """Waits until all changes that a read may have seen by now have been handed to `changed`, or are lost."""
+    gaps: Callable[[], int]
+    """How often changes were lost so far."""
     clock: Clock
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -227,14 +229,20 @@ class Dispatcher:
 
     async def _snapshot(self, subscription: Subscription, place: _Place) -> list[Row]:
         plan, reader = place.bound, self._sources.reader
-        rows = await reader.rows(plan if place.key.item is None else plan.with_keys([place.key.item]))
-        await self._sources.caught_up()
-        if subscription.collection in self._imageless:
-            await asyncio.wait([self._tasks[subscription.collection]])
-        held = subscription.held
-        if held is None:
-            # Removed meanwhile.
-            return []
+        while True:
+            gaps = self._sources.gaps()
+            rows = await reader.rows(plan if place.key.item is None else plan.with_keys([place.key.item]))
+            await self._sources.caught_up()
+            if subscription.collection in self._imageless:
+                await asyncio.wait([self._tasks[subscription.collection]])
+            held = subscription.held
+            if held is None:
+                # Removed meanwhile.
+                return []
+            if self._sources.gaps() == gaps:
+                break
+            # The rows may show a lost change, and those that were collected, though older, would seem to come after it.
+            held.clear()
         changes = tuple(held)
         group = Group(Family(place.key), place.bound, place.variables)
         events = await reader.states(group, changes, self._sources.clock.now())

@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.integration.realtime.world import Listener, World
 from tests.support.schemas import ADMIN, MEMBER, MEMBER_RIGHTS
@@ -71,6 +72,22 @@ async def test_change_that_is_committed_but_not_yet_told_is_in_the_snapshot_alon
     assert not task.done()
     world.feed.settle(ticket, ())
     assert {row["id"]: row["title"] for row in await task}[1] == "changed"
+    assert [event for event, _ in listener.take()] == ["init"]
+
+
+async def test_change_that_is_older_than_a_lost_one_is_not_told_after_it(world: World) -> None:
+    """What the rows show and nobody tells of any more was committed after a change that has yet to be told."""
+    listener = world.listener()
+    lost = world.feed.take()
+    await world.update("articles", [1], title="older")
+    async with world.database.transaction() as transaction:
+        articles = transaction.tables["articles"]
+        await transaction.execute(sa.update(articles).where(articles.c.id == 1).values(title="newer"))
+    task = asyncio.ensure_future(listener.subscribe("articles", PLAIN))
+    await asyncio.wait_for(world.catching_up.wait(), 10)
+    world.feed.gaps += 1
+    world.feed.settle(lost, ())
+    assert {row["id"]: row["title"] for row in await task}[1] == "newer"
     assert [event for event, _ in listener.take()] == ["init"]
 
 

@@ -143,7 +143,15 @@ class World:
         """Set when a snapshot has been read and waits for changes that are on their way."""
         self.linger = 0
         """How many statements every snapshot waits for after it has been read, so that changes come between."""
-        sources = Sources(lambda: database.schema, self.plans, self.reader, self._caught_up, self.clock, self._sleep)
+        sources = Sources(
+            lambda: database.schema,
+            self.plans,
+            self.reader,
+            self._caught_up,
+            lambda: self.feed.gaps,
+            self.clock,
+            self._sleep,
+        )
         self.dispatcher = Dispatcher(self.registry, sources)
         self.feed.subscribe(self.dispatcher.changed)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.items.bus import Place, decode, encode
+from tidegate.items.bus import Part, decode, encode
 from tidegate.items.changes import Action, Change, Key
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
@@ -35,22 +35,22 @@ def changes(draw: st.DrawFn) -> Change:
     )
 
 
-def fields(told: tuple[Change, Place | None] | None) -> tuple[Any, ...]:
+def fields(told: tuple[Change, Part | None] | None) -> tuple[Any, ...]:
     """Changes compare by identity; their contents compare by these."""
     assert told is not None
     change, _ = told
     return change.collection, change.action, change.keys, change.before, change.after, change.payload
 
 
-places = st.none() | st.builds(Place, texts, st.integers(0, 2**53), st.integers(0, 100))
+parts = st.none() | st.builds(Part, texts, st.integers(0, 2**53), st.integers(0, 100))
 
 
-@given(changes(), places)
-def test_change_comes_back_as_it_was(change: Change, place: Place | None) -> None:
-    told = decode(encode(change, place))
-    assert fields(told) == fields((change, place))
+@given(changes(), parts)
+def test_change_comes_back_as_it_was(change: Change, part: Part | None) -> None:
+    told = decode(encode(change, part))
+    assert fields(told) == fields((change, part))
     assert told is not None
-    assert told[1] == place
+    assert told[1] == part
 
 
 @given(changes())
@@ -107,7 +107,7 @@ def test_message_of_another_program_is_a_change_without_images(
         {"collection": "messages", "action": "update", "keys": [1, 2], "after": [{}]},
         {"collection": "messages", "action": "update", "keys": [1], "before": [1]},
         {"collection": "messages", "action": "update", "keys": [1], "after": "row"},
-        {"collection": "messages", "action": "update", "keys": [1], "place": ["a", "b", "c"]},
+        {"collection": "messages", "action": "update", "keys": [1], "part": ["a", "b", "c"]},
         [],
         None,
         "text",

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Sized
 from contextlib import AsyncExitStack
 
 import pytest
@@ -26,7 +26,9 @@ class Process:
         self.feed.subscribe(self.heard.extend)
         self.gap = asyncio.Event()
         self.ticks: asyncio.Queue[None] = asyncio.Queue()
-        self.relay = ChangeRelay(self.messenger, self.feed, self.gap.set, self._sleep)
+        self.committing: set[int] = set()
+        """Sessions that the database has not ended yet."""
+        self.relay = ChangeRelay(self.messenger, self.feed, self.gap.set, self._end_session, self._sleep)
 
     async def start(self) -> None:
         await self.messenger.start()
@@ -48,6 +50,9 @@ class Process:
     def keys(self) -> list[Key]:
         return [change.keys[0] for change in self.heard]
 
+    async def _end_session(self, session: int) -> bool:
+        return session not in self.committing
+
     async def _sleep(self, _: float) -> None:
         await self.ticks.get()
 
@@ -55,13 +60,20 @@ class Process:
 class Entering:
     """A transaction that is about to be committed."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, session: int | None = None) -> None:
         self.process = process
-        self.task: asyncio.Task[Ticket] = asyncio.ensure_future(process.feed.enter())
+        self.task: asyncio.Task[Ticket] = asyncio.ensure_future(process.feed.enter(session))
 
     async def ends(self, *changes: Change) -> None:
         self.process.feed.leave(await soon(self.task), changes)
         await settled()
+
+
+def kept(process: Process) -> int:
+    """How much the feed and the relay hold, under whatever name."""
+    parts = (process.feed, process.relay, process.relay._marks)
+    values = [value for part in parts for value in vars(part).values()]
+    return sum(len(value) for value in values if isinstance(value, Sized) and not isinstance(value, str))
 
 
 def created(key: Key) -> Change:
@@ -94,9 +106,9 @@ def said(process: Process, patch: pytest.MonkeyPatch) -> list[str]:
     channels: list[str] = []
     publish = process.messenger.publish
 
-    def note(channel: str, message: bytes) -> None:
+    def note(channel: str, message: bytes, *, expendable: bool = False) -> None:
         channels.append(channel)
-        publish(channel, message)
+        publish(channel, message, expendable=expendable)
 
     patch.setattr(process.messenger, "publish", note)
     return channels
@@ -218,6 +230,37 @@ async def test_process_that_dies_before_it_tells_is_waited_for_until_that_is_kno
         await soon(process.gap.wait())
 
 
+async def test_commit_that_outlives_its_process_is_waited_for(processes: list[Process]) -> None:
+    dying, first, _ = processes
+    session = 7
+    dead, living = Entering(dying, session), Entering(first)
+    await soon(dead.task)
+    await living.ends(created(2))
+    first.committing.add(session)
+    await dying.messenger.stop()
+    await first.tick(relay.COMMIT_TICKS - 1)
+    assert (first.keys, first.gap.is_set()) == ([], False)
+    first.committing.clear()
+    await first.tick()
+    assert first.keys == [2]
+    await soon(first.gap.wait())
+
+
+async def test_commit_that_outlives_its_process_is_not_waited_for_without_end(processes: list[Process]) -> None:
+    dying, first, _ = processes
+    session = 7
+    dead, living = Entering(dying, session), Entering(first)
+    await soon(dead.task)
+    await living.ends(created(2))
+    first.committing.add(session)
+    await dying.messenger.stop()
+    await first.tick(relay.COMMIT_TICKS)
+    assert first.keys == []
+    await first.tick()
+    assert first.keys == [2]
+    await soon(first.gap.wait())
+
+
 async def test_process_that_does_not_say_how_it_ended_is_not_waited_for_without_end(processes: list[Process]) -> None:
     silent, first, _ = processes
     late, living = Entering(silent), Entering(first)
@@ -336,3 +379,68 @@ async def test_gap_of_the_messenger_leaves_nothing_waiting(processes: list[Proce
     assert second.keys == [1, 2]
     await lost.ends(created(3))
     assert first.keys == [3, 1, 2]
+
+
+async def test_nothing_is_kept_of_transactions_that_have_ended(processes: list[Process]) -> None:
+    before = [kept(process) for process in processes]
+    for number in range(100):
+        for process in processes:
+            await process.commit(created(number))
+            await process.commit()
+            given_up = Entering(process)
+            await asyncio.sleep(0)
+            given_up.task.cancel()
+            await process.feed.caught_up()
+    await settled()
+    assert [kept(process) for process in processes] == before
+
+
+async def test_nothing_is_kept_of_processes_that_have_died(processes: list[Process], hub: MemoryHub) -> None:
+    first, *_ = processes
+    before = kept(first)
+    for number in range(20):
+        dying = Process(hub)
+        await dying.messenger.start()
+        announced = [Entering(dying) for _ in range(10)]
+        await soon(asyncio.gather(*(one.task for one in announced)))
+        await announced[0].ends(created(number))
+        assert kept(first) > before, "they are waited for"
+        await dying.messenger.stop()
+        await first.tick(relay.DOUBT_TICKS)
+    assert (kept(first), first.keys) == (before, list(range(20)))
+
+
+async def test_nothing_is_kept_for_the_time_after_a_bus_that_is_away(processes: list[Process], hub: MemoryHub) -> None:
+    first, second, _ = processes
+    before = kept(first)
+    open_elsewhere = Entering(second)
+    await soon(open_elsewhere.task)
+    hub.interrupt()
+    writing = asyncio.ensure_future(first.commit(created(0)))
+    await first.tick(relay.ECHO_TICKS + 1)
+    await soon(writing)
+    for number in range(1, 100):
+        await first.commit(created(number))
+        await first.feed.caught_up()
+        await first.tick()
+    assert (kept(first), len(first.keys)) == (before, 100)
+    hub.resume()
+    await first.tick()
+    await soon(first.gap.wait())
+    assert kept(first) == before
+
+
+async def test_announcement_that_was_given_up_before_the_bus_went_away_holds_nobody_up(
+    processes: list[Process],
+) -> None:
+    first, second, _ = processes
+    before = kept(second)
+    given_up = Entering(first)
+    await asyncio.sleep(0)
+    given_up.task.cancel()
+    first.relay._go_away()  # the announcement is on its way, and comes back to a process that does not listen
+    await settled()
+    assert kept(second) > before
+    await first.tick()
+    await soon(second.gap.wait())
+    assert kept(second) == before
