@@ -1,4 +1,7 @@
-"""A TCP proxy before a database server, which loses connections when it is told to: at a COMMIT, or anywhere."""
+"""A TCP proxy before a database server, which loses connections when it is told to: at a COMMIT, or anywhere.
+
+It can also hold a COMMIT or its answer for as long as the client lives.
+"""
 
 import asyncio
 import contextlib
@@ -14,11 +17,14 @@ _COMMIT = b"COMMIT"
 
 
 class Proxy:
-    """Forwards what it is given; `lose` makes the next COMMIT end its connection."""
+    """Forwards what it is given; `lose` makes the next COMMIT end its connection, `hold` has it wait for an answer."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._loss: Loss | None = None
+        self._held_text: bytes | None = None
+        self.held = asyncio.Event()
+        """Whether a COMMIT of `hold` has come."""
         self.port = 0
         self.answered = 0
         """Bytes that servers have answered so far."""
@@ -29,7 +35,12 @@ class Proxy:
         self._late: tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes] | None = None
 
     def lose(self, loss: Loss) -> None:
-        self._loss = loss
+        self._loss, self._held_text = loss, None
+
+    def hold(self, loss: Literal["before", "after"], text: str) -> None:
+        """Have the COMMIT behind this text, or its answer, wait until its client has gone, and lose it then."""
+        self._loss, self._held_text = loss, text.encode()
+        self.held.clear()
 
     def break_off(self, byte: int, times: int) -> None:
         """Have that many connections end before this byte of their answers is delivered, counted from their start."""
@@ -49,9 +60,11 @@ class Proxy:
         """One connection."""
         server_reader, server_writer = await asyncio.open_connection(*self._target)
         answers = asyncio.ensure_future(self._forward(server_reader, writer))
+        seen = False
         try:
             while chunk := await reader.read(_CHUNK):
-                if _COMMIT in chunk and self._loss is not None:
+                seen = seen or self._held_text is None or self._held_text in chunk
+                if _COMMIT in chunk and seen and self._loss is not None:
                     loss, self._loss, self.lost = self._loss, None, self.lost + 1
                     answers.cancel()
                     await asyncio.wait([answers])
@@ -60,6 +73,9 @@ class Proxy:
                         await server_reader.read(_CHUNK)
                     if loss == "late":
                         self._late = server_reader, server_writer, chunk
+                    if self._held_text is not None:
+                        self.held.set()
+                        await reader.read()
                     break
                 server_writer.write(chunk)
                 await server_writer.drain()

@@ -1,7 +1,8 @@
 """What breaks while everybody writes and listens: a process, Redis, PostgreSQL. All are real, and the test's own.
 
-Each client keeps the picture that it is told. In the end, whatever happened, that is what it would read; on the way it
-is told of nothing that it may not see; and what was lost is made good by an `init` or by the end of the connection.
+Each client keeps the picture that it is told. In the end, whatever happened, that is what it would read. On the way,
+from one `init` to the next, it is told of each row what was committed, in that order and nothing twice, and of nothing
+that it may not see; and what was lost is made good by an `init` or by the end of the connection.
 """
 
 import asyncio
@@ -9,26 +10,33 @@ import itertools
 import json
 import secrets
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support import engines, private_servers
+from tests.support.directus import ask
 from tests.support.private_servers import Server
 from tests.support.probes import UnreachableError
+from tests.support.proxy import proxy_before
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 from tests.support.waiting import until
+from tests.system.test_order import SLOW_COMMIT, history
 
 ADMIN_TOKEN, MEMBER_TOKEN = "admin-static-token", "member-static-token"
-FOLLOWERS = 6
+FOLLOWERS = 4
 """Of each server, half of them administrators who follow everything and half members who follow what is theirs."""
 SETTLE_SECONDS = 30.0
+ALONE, LOST = "goes on alone", "messages to other processes are lost"
+"""What the log says when a silent Redis is not waited for any more, and when its connections are given up."""
 
 
 class Follower:
@@ -39,10 +47,13 @@ class Follower:
         self.server = server
         self.member = member
         self.token = ADMIN_TOKEN if member is None else MEMBER_TOKEN
-        self.task: asyncio.Task[None]
+        self.task = asyncio.create_task(self.run())
         self.picture: dict[int, Mapping[str, Any]] = {}
+        self.states: dict[tuple[int, int], list[str]] = {}
+        """By `init` and row, the titles as they were heard."""
+        self.told: set[str] = set()
+        """The titles that events have told of."""
         self.inits = 0
-        self.events = 0
         self.close_codes: list[int | None] = []
         self.refused: list[str] = []
         """Why a subscription could not go on; the client connects again then."""
@@ -67,6 +78,10 @@ class Follower:
         finally:
             self.close_codes.append(socket.close_code)
 
+    def told_since(self, port: int, first: int) -> bool:
+        """Whether an event has told of a write to this port with this number or a higher one."""
+        return any(title.startswith(f"{port}-") and int(title.split("-")[1]) >= first for title in self.told)
+
     def _hear(self, message: Mapping[str, Any]) -> None:
         if message["type"] != "subscription":
             assert message["type"] == "ping", message
@@ -75,27 +90,31 @@ class Follower:
         if event == "init":
             self.inits += 1
             self.picture = {}
-        self.events += event != "init"
         for entry in data:
             if event in {"delete", "leave"}:
                 self.picture.pop(int(entry), None)
                 continue
             assert self.member in (None, entry["owner"]), f"a leak: {entry}"
-            self.picture[entry["id"]] = entry
+            key, title = entry["id"], entry["title"]
+            self.picture[key] = entry
+            self.states.setdefault((self.inits, key), []).append(title)
+            if event != "init":
+                self.told.add(title)
 
 
 @dataclass
 class Load:
     """Writes to every server until the block ends; they may fail."""
 
-    owners: list[str | None]
+    owners: Sequence[str | None]
     failed: int = 0
-    pause: float = 0.02
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    acknowledged: list[str] = field(default_factory=list)
+    """Titles, each of which is written once."""
 
     @asynccontextmanager
     async def on(self, *servers: ServerProcess) -> AsyncIterator[None]:
-        numbers = itertools.count()
-        tasks = [asyncio.create_task(self._write(server, numbers)) for server in servers]
+        tasks = [asyncio.create_task(self._write(server)) for server in servers]
         try:
             yield
         finally:
@@ -105,18 +124,17 @@ class Load:
         for task in tasks:
             assert task.cancelled(), task.exception()
 
-    async def _write(self, server: ServerProcess, numbers: "itertools.count[int]") -> None:
+    async def _write(self, server: ServerProcess) -> None:
         keys: list[int] = []
         async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=20) as client:
-            for number in numbers:
+            for number in self.numbers:
                 owner = self.owners[number % len(self.owners)]
-                title = f"{server.port}-{number}"
+                body = {"title": f"{server.port}-{number}", "owner": owner}
                 try:
                     if number % 3 and keys:
-                        key = keys[number % len(keys)]
-                        answer = await client.patch(f"/items/notes/{key}", json={"title": title, "owner": owner})
+                        answer = await client.patch(f"/items/notes/{keys[number % len(keys)]}", json=body)
                     else:
-                        answer = await client.post("/items/notes", json={"title": title, "owner": owner})
+                        answer = await client.post("/items/notes", json=body)
                         if answer.is_success:
                             keys.append(answer.json()["data"]["id"])
                 except httpx.TransportError:
@@ -124,22 +142,50 @@ class Load:
                 else:
                     assert answer.is_success or answer.status_code == 503, answer.text
                     self.failed += not answer.is_success
-                await asyncio.sleep(self.pause)
+                    if answer.is_success:
+                        self.acknowledged.append(body["title"])
+                await asyncio.sleep(0.02)
 
 
 @dataclass
 class World:
-    """Two servers on one database and one bus, and their followers."""
+    """Servers on one database and one bus, and their followers."""
 
-    servers: list[ServerProcess]
-    followers: list[Follower]
-    load: Load
+    url: str
     redis: Server
     postgresql: Server | None
-    stack: ExitStack
+    variables: Mapping[str, str]
+    closing: ExitStack
+    """Ends the servers that the test has started itself."""
+    stack: AsyncExitStack
+    servers: list[ServerProcess] = field(default_factory=list)
+    followers: list[Follower] = field(default_factory=list)
+    load: Load = field(default_factory=lambda: Load([]))
+
+    async def join(self, **variables: str) -> ServerProcess:
+        """One more server, once its followers have their first data."""
+        server = await self.stack.enter_async_context(running_server({**self.variables, **variables}))
+        if not self.servers:
+            self.load.owners = [(await seed(server))["member"], None]
+            await ask("postgresql", self.url, history("postgresql"))
+        self.servers.append(server)
+        mine = [Follower(server, self.load.owners[number % 2]) for number in range(FOLLOWERS)]
+        self.followers += mine
+        await until(lambda: all(follower.inits for follower in mine))
+        return server
 
     def of(self, server: ServerProcess) -> list[Follower]:
         return [follower for follower in self.followers if follower.server is server]
+
+    async def begun_anew(self, followers: Sequence[Follower] | None = None) -> None:
+        """Wait until each has got another `init` since this was called."""
+        waiting = [(follower, follower.inits) for follower in followers or self.followers]
+        await until(lambda: all(follower.inits > before for follower, before in waiting))
+
+    async def heard_anew(self, server: ServerProcess) -> None:
+        """Wait until the server's followers have been told of something that was sent to it after this was called."""
+        first = next(self.load.numbers)
+        await until(lambda: all(one.told_since(server.port, first) for one in self.of(server)))
 
     async def reads(self, follower: Follower) -> dict[int, Mapping[str, Any]]:
         async with httpx.AsyncClient(base_url=follower.server.url, timeout=20) as client:
@@ -150,9 +196,12 @@ class World:
             )
         return {row["id"]: row for row in answer.raise_for_status().json()["data"]}
 
-    async def agreed(self, followers: list[Follower]) -> None:
-        """Wait until each of them holds what it would read."""
-        for follower in followers:
+    async def agreed(self) -> set[str]:
+        """Wait until each follower holds what it would read, and see that all that it was told was committed.
+
+        Returns the titles that were ever committed.
+        """
+        for follower in self.followers:
             expected = await self.reads(follower)
             assert expected
             with suppress(TimeoutError):
@@ -160,10 +209,20 @@ class World:
             assert not follower.task.done(), follower.task.exception()
             held = follower.picture
             assert held == expected, [row for key, row in expected.items() if held.get(key) != row][:5]
+        committed: dict[int, list[str]] = {}
+        for key, title in await ask("postgresql", self.url, ["SELECT id, title FROM history ORDER BY number"]):
+            committed.setdefault(key, []).append(title)
+        stored = {title for titles in committed.values() for title in titles}
+        assert stored >= set(self.load.acknowledged)
+        for follower in self.followers:
+            for (_, key), titles in follower.states.items():
+                told = iter(committed.get(key, []))
+                assert all(title in told for title in titles), f"{titles} of {committed.get(key)}"
+        return stored
 
 
 @asynccontextmanager
-async def world(*, own_postgresql: bool = False) -> AsyncIterator[World]:
+async def world(servers: int = 2, *, own_postgresql: bool = False) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         closing = stack.enter_context(ExitStack())
         try:
@@ -176,77 +235,129 @@ async def world(*, own_postgresql: bool = False) -> AsyncIterator[World]:
         else:
             url = f"{postgresql.url}/postgres"
         bus = {"REDIS": redis.url, "REDIS_BUS_NAMESPACE": f"tidegate-test-{secrets.token_hex(6)}"}
-        variables = {**engines.environment(url), **bus}
-        first = await stack.enter_async_context(running_server(variables))
-        member = (await seed(first))["member"]
-        servers = [first, await stack.enter_async_context(running_server(variables))]
-        followers = [
-            Follower(server, member if number % 2 else None) for server in servers for number in range(FOLLOWERS)
-        ]
-        for follower in followers:
-            follower.task = asyncio.create_task(follower.run())
+        there = World(url, redis, postgresql, {**engines.environment(url), **bus}, closing, stack)
         try:
-            await until(lambda: all(follower.inits for follower in followers))
-            yield World(servers, followers, Load([member, None]), redis, postgresql, closing)
-            assert [follower.task.exception() for follower in followers if follower.task.done()] == []
-            assert not any("Traceback" in server.log for server in servers), "see the logs"
+            for _ in range(servers):
+                await there.join()
+            yield there
+            await there.agreed()
+            assert not any("Traceback" in server.log for server in there.servers), "see the logs"
         except Exception as failure:
-            for server in servers:
+            for server in there.servers:
                 failure.add_note(f"The log of {server.url}:\n{server.log}")
             raise
         finally:
-            for follower in followers:
+            for follower in there.followers:
                 follower.task.cancel()
-            await asyncio.wait([follower.task for follower in followers])
+            await asyncio.gather(*(follower.task for follower in there.followers), return_exceptions=True)
 
 
-async def test_process_that_is_killed_takes_nobody_else_along() -> None:
+async def written(server: ServerProcess, title: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=60) as client:
+        return await client.post("/items/notes", json={"title": title})
+
+
+async def unanswered(server: ServerProcess, title: str) -> None:
+    with pytest.raises(httpx.TransportError):
+        await written(server, title)
+
+
+@asynccontextmanager
+async def stuck_commits(there: World) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that has PostgreSQL carry out no COMMIT of a row `slow` as long as it holds a lock."""
+    database = await asyncpg.connect(there.url)
+    try:
+        await database.execute(SLOW_COMMIT)
+        await database.execute("SELECT pg_advisory_lock(1)")
+        yield database
+    finally:
+        await database.close()
+
+
+async def killed(there: World, victim: ServerProcess) -> None:
+    """`kill -9`; its clients go to the first server."""
+    moved = there.of(victim)
+    await victim.kill()
+    for follower in moved:
+        follower.server = there.servers[0]
+    await until(lambda: all(follower.inits > 1 for follower in moved))
+    assert [follower.close_codes for follower in moved] == [[1006]] * len(moved)
+
+
+async def test_worker_that_is_killed_around_its_commit_leaves_nothing_wrong_and_nothing_untold() -> None:
+    async with world(servers=1) as there:
+        (staying,) = there.servers
+        stayed = there.of(staying)
+        database = urlsplit(there.url)
+        assert database.hostname is not None
+        assert database.port is not None
+        async with proxy_before(database.hostname, database.port) as proxy, there.load.on(staying, staying):
+            for loss in ("before", "after"):
+                victim = await there.join(DB_HOST="127.0.0.1", DB_PORT=str(proxy.port))
+                async with there.load.on(victim, victim):
+                    proxy.hold(loss, f"killed {loss}")
+                    writing = asyncio.create_task(unanswered(victim, f"killed {loss}"))
+                    async with asyncio.timeout(20):
+                        await proxy.held.wait()
+                    assert (await written(staying, f"behind {loss}")).is_success
+                    assert not any(f"behind {loss}" in one.told for one in there.followers), "its turn has not come"
+                    anew = asyncio.create_task(there.begun_anew(stayed))
+                    await killed(there, victim)
+                    await asyncio.gather(writing, anew)
+            await there.heard_anew(staying)
+        assert not any(follower.close_codes for follower in stayed), "nobody else had to connect again"
+        titles = await there.agreed()
+        assert titles & {"killed before", "killed after"} == {"killed after"}
+        assert {"behind before", "behind after"} <= titles
+        assert not any(title.startswith("killed") for one in there.followers for title in one.told)
+
+
+async def test_commit_that_would_outlive_its_worker_is_ended() -> None:
+    async with world() as there, stuck_commits(there) as database:
+        staying, victim = there.servers
+        stayed = there.of(staying)
+        async with there.load.on(staying, victim):
+            writing = asyncio.create_task(unanswered(victim, "slow"))
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
+            async with asyncio.timeout(20):
+                while not await database.fetchval(waiting):
+                    pass
+            anew = asyncio.create_task(there.begun_anew(stayed))
+            await killed(there, victim)
+            await asyncio.gather(writing, anew)
+            await database.execute("SELECT pg_advisory_unlock(1)")
+            await there.heard_anew(staying)
+        assert not any(follower.close_codes for follower in stayed), "nobody else had to connect again"
+        assert "slow" not in await there.agreed()
+
+
+async def test_silent_redis_holds_nobody_up_and_what_was_missed_is_made_good() -> None:
+    """First for as long as its connections are kept, then for longer."""
     async with world() as there:
-        dying, staying = there.servers
-        async with there.load.on(*there.servers):
-            await asyncio.sleep(1.5)
-            await dying.kill()
-            survivors = there.of(staying)
-            heard = [follower.events for follower in survivors]
-            for follower in there.of(dying):
-                follower.server = staying
-            await until(lambda: all(one.events > before for one, before in zip(survivors, heard, strict=True)))
-            await asyncio.sleep(1)
-        moved = [follower for follower in there.followers if follower not in survivors]
-        assert [follower.close_codes for follower in moved] == [[1006]] * FOLLOWERS
-        await there.agreed(there.followers)
-        assert {follower.inits for follower in survivors} <= {1, 2}
-
-
-async def test_redis_that_pauses_delays_the_others_and_nobody_else() -> None:
-    async with world() as there:
-        here, _ = there.servers
         assert there.redis.process is not None
         async with there.load.on(*there.servers):
-            there.redis.process.send_signal(signal.SIGSTOP)
-            try:
-                await asyncio.sleep(2)
-                before = [follower.events for follower in there.of(here)]
-                await asyncio.sleep(8)
-                heard = [follower.events for follower in there.of(here)]
-            finally:
-                there.redis.process.send_signal(signal.SIGCONT)
-            assert all(later > earlier for earlier, later in zip(before, heard, strict=True)), "local events go on"
-            await asyncio.sleep(1)
-        await there.agreed(there.followers)
-        assert there.load.failed == 0
-
-
-async def test_redis_that_was_away_is_made_good_by_a_new_init() -> None:
-    async with world() as there:
-        async with there.load.on(*there.servers):
-            await asyncio.sleep(0.5)
-            there.redis = await private_servers.restart("redis", there.redis, there.stack, 3)
-            await until(lambda: all(follower.inits > 1 for follower in there.followers))
-            await asyncio.sleep(1)
-        await there.agreed(there.followers)
+            for notice in (ALONE, LOST):
+                there.redis.process.send_signal(signal.SIGSTOP)
+                try:
+                    await until(lambda said=notice: all(said in one.log for one in there.servers))  # type: ignore[misc]
+                    await asyncio.gather(*(there.heard_anew(server) for server in there.servers))
+                finally:
+                    there.redis.process.send_signal(signal.SIGCONT)
+                await there.begun_anew()
         assert there.load.failed == 0
         assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
+
+
+async def test_redis_that_restarts_is_made_good_by_a_new_init() -> None:
+    async with world() as there:
+        async with there.load.on(*there.servers):
+            anew = asyncio.create_task(there.begun_anew())
+            there.redis = await private_servers.restart("redis", there.redis, there.closing, 3)
+            await anew
+        assert there.load.failed == 0
+        assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
+        await there.agreed()
+        print([one.inits for one in there.followers])
 
 
 async def refused(server: ServerProcess) -> None:
@@ -263,11 +374,8 @@ async def test_postgresql_that_restarts_is_waited_for() -> None:
     async with world(own_postgresql=True) as there:
         assert there.postgresql is not None
         async with there.load.on(*there.servers):
-            await asyncio.sleep(1)
             refusals = [asyncio.create_task(refused(server)) for server in there.servers]
-            there.postgresql = await private_servers.restart("postgresql", there.postgresql, there.stack, 2)
+            there.postgresql = await private_servers.restart("postgresql", there.postgresql, there.closing, 1)
             await asyncio.gather(*refusals)
-            heard = [follower.events for follower in there.followers]
-            await until(lambda: all(one.events > before for one, before in zip(there.followers, heard, strict=True)))
-            await asyncio.sleep(1)
-        await there.agreed(there.followers)
+            await asyncio.gather(*(there.heard_anew(server) for server in there.servers))
+        assert there.load.failed
