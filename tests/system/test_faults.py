@@ -10,6 +10,7 @@ import itertools
 import json
 import secrets
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import pytest
+import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -30,6 +32,8 @@ from tests.support.proxy import proxy_before
 from tests.support.server import ADMIN, ServerProcess, running_server, seed
 from tests.support.waiting import until
 from tests.system.test_order import SLOW_COMMIT, history
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ADMIN_TOKEN, MEMBER_TOKEN = "admin-static-token", "member-static-token"
 FOLLOWERS = 4
@@ -128,8 +132,8 @@ class Load:
         keys: list[int] = []
         async with httpx.AsyncClient(base_url=server.url, headers=ADMIN, timeout=20) as client:
             for number in self.numbers:
-                owner = self.owners[number % len(self.owners)]
-                body = {"title": f"{server.port}-{number}", "owner": owner}
+                title = f"{server.port}-{number}"
+                body = {"title": title, "owner": self.owners[number % len(self.owners)]}
                 try:
                     if number % 3 and keys:
                         answer = await client.patch(f"/items/notes/{keys[number % len(keys)]}", json=body)
@@ -143,7 +147,7 @@ class Load:
                     assert answer.is_success or answer.status_code == 503, answer.text
                     self.failed += not answer.is_success
                     if answer.is_success:
-                        self.acknowledged.append(body["title"])
+                        self.acknowledged.append(title)
                 await asyncio.sleep(0.02)
 
 
@@ -153,7 +157,7 @@ class World:
 
     url: str
     redis: Server
-    postgresql: Server | None
+    postgresql: Server
     variables: Mapping[str, str]
     closing: ExitStack
     """Ends the servers that the test has started itself."""
@@ -176,6 +180,12 @@ class World:
 
     def of(self, server: ServerProcess) -> list[Follower]:
         return [follower for follower in self.followers if follower.server is server]
+
+    async def leave(self, followers: Sequence[Follower]) -> None:
+        self.followers = [follower for follower in self.followers if follower not in followers]
+        for follower in followers:
+            follower.task.cancel()
+        await asyncio.gather(*(follower.task for follower in followers), return_exceptions=True)
 
     async def begun_anew(self, followers: Sequence[Follower] | None = None) -> None:
         """Wait until each has got another `init` since this was called."""
@@ -221,35 +231,38 @@ class World:
         return stored
 
 
-@asynccontextmanager
-async def world(servers: int = 2, *, own_postgresql: bool = False) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployment() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         closing = stack.enter_context(ExitStack())
         try:
             redis = await private_servers.start("redis", closing)
-            postgresql = await private_servers.start("postgresql", closing) if own_postgresql else None
+            postgresql = await private_servers.start("postgresql", closing)
         except UnreachableError as reason:
             pytest.skip(f"a server of the test's own: {reason}")
-        if postgresql is None:
-            url = await stack.enter_async_context(engines.temporary_database("postgresql"))
-        else:
-            url = f"{postgresql.url}/postgres"
+        url = f"{postgresql.url}/postgres"
         bus = {"REDIS": redis.url, "REDIS_BUS_NAMESPACE": f"tidegate-test-{secrets.token_hex(6)}"}
-        there = World(url, redis, postgresql, {**engines.environment(url), **bus}, closing, stack)
+        world = World(url, redis, postgresql, {**engines.environment(url), **bus}, closing, stack)
         try:
-            for _ in range(servers):
-                await there.join()
-            yield there
-            await there.agreed()
-            assert not any("Traceback" in server.log for server in there.servers), "see the logs"
-        except Exception as failure:
-            for server in there.servers:
-                failure.add_note(f"The log of {server.url}:\n{server.log}")
-            raise
+            for _ in range(2):
+                await world.join()
+            yield world
         finally:
-            for follower in there.followers:
-                follower.task.cancel()
-            await asyncio.gather(*(follower.task for follower in there.followers), return_exceptions=True)
+            await world.leave(world.followers)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def there(deployment: World) -> AsyncIterator[World]:
+    """Two servers, on which nothing has failed so far, and which in the end have told what is stored."""
+    deployment.load.failed = 0
+    for follower in deployment.followers:
+        follower.close_codes.clear()
+        follower.refused.clear()
+    yield deployment
+    for server in deployment.servers:
+        sys.stdout.write(f"The log of {server.url}:\n{server.log}\n")
+    await deployment.agreed()
+    assert not any("Traceback" in server.log for server in deployment.servers), "see the logs"
 
 
 async def written(server: ServerProcess, title: str) -> httpx.Response:
@@ -275,89 +288,86 @@ async def stuck_commits(there: World) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def killed(there: World, victim: ServerProcess) -> None:
-    """`kill -9`; its clients go to the first server."""
-    moved = there.of(victim)
+    """`kill -9`; its clients go to the first server, and those who are there already begin anew."""
+    moved, stayed = there.of(victim), there.of(there.servers[0])
+    anew = asyncio.create_task(there.begun_anew(stayed))
     await victim.kill()
     for follower in moved:
         follower.server = there.servers[0]
-    await until(lambda: all(follower.inits > 1 for follower in moved))
+    await until(lambda: all(follower.close_codes for follower in moved))
     assert [follower.close_codes for follower in moved] == [[1006]] * len(moved)
+    await anew
+    assert not any(follower.close_codes for follower in stayed), "nobody else had to connect again"
+    await there.agreed()
+    await there.leave(moved)
 
 
-async def test_worker_that_is_killed_around_its_commit_leaves_nothing_wrong_and_nothing_untold() -> None:
-    async with world(servers=1) as there:
-        (staying,) = there.servers
-        stayed = there.of(staying)
-        database = urlsplit(there.url)
-        assert database.hostname is not None
-        assert database.port is not None
-        async with proxy_before(database.hostname, database.port) as proxy, there.load.on(staying, staying):
-            for loss in ("before", "after"):
-                victim = await there.join(DB_HOST="127.0.0.1", DB_PORT=str(proxy.port))
-                async with there.load.on(victim, victim):
-                    proxy.hold(loss, f"killed {loss}")
-                    writing = asyncio.create_task(unanswered(victim, f"killed {loss}"))
-                    async with asyncio.timeout(20):
-                        await proxy.held.wait()
-                    assert (await written(staying, f"behind {loss}")).is_success
-                    assert not any(f"behind {loss}" in one.told for one in there.followers), "its turn has not come"
-                    anew = asyncio.create_task(there.begun_anew(stayed))
-                    await killed(there, victim)
-                    await asyncio.gather(writing, anew)
-            await there.heard_anew(staying)
-        assert not any(follower.close_codes for follower in stayed), "nobody else had to connect again"
-        titles = await there.agreed()
-        assert titles & {"killed before", "killed after"} == {"killed after"}
-        assert {"behind before", "behind after"} <= titles
-        assert not any(title.startswith("killed") for one in there.followers for title in one.told)
+async def test_worker_that_is_killed_around_its_commit_leaves_nothing_wrong_and_nothing_untold(there: World) -> None:
+    staying, _ = there.servers
+    database = urlsplit(there.url)
+    assert database.hostname is not None
+    assert database.port is not None
+    async with proxy_before(database.hostname, database.port) as proxy:
+        for loss in ("before", "after"):
+            victim = await there.join(DB_HOST="127.0.0.1", DB_PORT=str(proxy.port))
+            async with there.load.on(*there.servers):
+                proxy.hold(loss, f"killed {loss}")
+                writing = asyncio.create_task(unanswered(victim, f"killed {loss}"))
+                async with asyncio.timeout(20):
+                    await proxy.held.wait()
+                assert (await written(staying, f"behind {loss}")).is_success
+                assert not any(f"behind {loss}" in one.told for one in there.followers), "its turn has not come"
+                there.servers.remove(victim)
+                await killed(there, victim)
+                await writing
+    titles = await there.agreed()
+    assert titles & {"killed before", "killed after"} == {"killed after"}
+    assert {"behind before", "behind after"} <= titles
+    assert not any(title.startswith("killed") for one in there.followers for title in one.told)
 
 
-async def test_commit_that_would_outlive_its_worker_is_ended() -> None:
-    async with world() as there, stuck_commits(there) as database:
-        staying, victim = there.servers
-        stayed = there.of(staying)
-        async with there.load.on(staying, victim):
-            writing = asyncio.create_task(unanswered(victim, "slow"))
-            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
-            async with asyncio.timeout(20):
-                while not await database.fetchval(waiting):
-                    pass
-            anew = asyncio.create_task(there.begun_anew(stayed))
-            await killed(there, victim)
-            await asyncio.gather(writing, anew)
-            await database.execute("SELECT pg_advisory_unlock(1)")
-            await there.heard_anew(staying)
-        assert not any(follower.close_codes for follower in stayed), "nobody else had to connect again"
-        assert "slow" not in await there.agreed()
+async def test_commit_that_would_outlive_its_worker_is_ended(there: World) -> None:
+    victim = await there.join()
+    async with stuck_commits(there) as database, there.load.on(*there.servers):
+        writing = asyncio.create_task(unanswered(victim, "slow"))
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
+        async with asyncio.timeout(20):
+            while not await database.fetchval(waiting):
+                pass
+        there.servers.remove(victim)
+        await killed(there, victim)
+        await writing
+        await database.execute("SELECT pg_advisory_unlock(1)")
+    assert "slow" not in await there.agreed()
 
 
-async def test_silent_redis_holds_nobody_up_and_what_was_missed_is_made_good() -> None:
+async def test_silent_redis_holds_nobody_up_and_what_was_missed_is_made_good(there: World) -> None:
     """First for as long as its connections are kept, then for longer."""
-    async with world() as there:
-        assert there.redis.process is not None
-        async with there.load.on(*there.servers):
-            for notice in (ALONE, LOST):
-                there.redis.process.send_signal(signal.SIGSTOP)
-                try:
-                    await until(lambda said=notice: all(said in one.log for one in there.servers))  # type: ignore[misc]
-                    await asyncio.gather(*(there.heard_anew(server) for server in there.servers))
-                finally:
-                    there.redis.process.send_signal(signal.SIGCONT)
-                await there.begun_anew()
-        assert there.load.failed == 0
-        assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
-
-
-async def test_redis_that_restarts_is_made_good_by_a_new_init() -> None:
-    async with world() as there:
-        async with there.load.on(*there.servers):
-            anew = asyncio.create_task(there.begun_anew())
-            there.redis = await private_servers.restart("redis", there.redis, there.closing, 3)
+    assert there.redis.process is not None
+    async with there.load.on(*there.servers):
+        for notice in (ALONE, LOST):
+            said = [server.log.count(notice) for server in there.servers]
+            there.redis.process.send_signal(signal.SIGSTOP)
+            try:
+                for server, before in zip(there.servers, said, strict=True):
+                    await until(lambda one=server, more=before, what=notice: one.log.count(what) > more)  # type: ignore[misc]
+                await asyncio.gather(*(there.heard_anew(server) for server in there.servers))
+                anew = asyncio.create_task(there.begun_anew())
+                await asyncio.sleep(0)
+            finally:
+                there.redis.process.send_signal(signal.SIGCONT)
             await anew
-        assert there.load.failed == 0
-        assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
-        await there.agreed()
-        print([one.inits for one in there.followers])
+    assert there.load.failed == 0
+    assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
+
+
+async def test_redis_that_restarts_is_made_good_by_a_new_init(there: World) -> None:
+    async with there.load.on(*there.servers):
+        anew = asyncio.create_task(there.begun_anew())
+        there.redis = await private_servers.restart("redis", there.redis, there.closing, 1)
+        await anew
+    assert there.load.failed == 0
+    assert not any(one.close_codes or one.refused for one in there.followers), "nobody had to connect again"
 
 
 async def refused(server: ServerProcess) -> None:
@@ -367,15 +377,12 @@ async def refused(server: ServerProcess) -> None:
         while status != 503:
             status = (await client.get("/items/notes", params={"limit": 1})).status_code
             assert status in {200, 503}
-            await asyncio.sleep(0.05)
 
 
-async def test_postgresql_that_restarts_is_waited_for() -> None:
-    async with world(own_postgresql=True) as there:
-        assert there.postgresql is not None
-        async with there.load.on(*there.servers):
-            refusals = [asyncio.create_task(refused(server)) for server in there.servers]
-            there.postgresql = await private_servers.restart("postgresql", there.postgresql, there.closing, 1)
-            await asyncio.gather(*refusals)
-            await asyncio.gather(*(there.heard_anew(server) for server in there.servers))
-        assert there.load.failed
+async def test_postgresql_that_restarts_is_waited_for(there: World) -> None:
+    async with there.load.on(*there.servers):
+        refusals = [asyncio.create_task(refused(server)) for server in there.servers]
+        there.postgresql = await private_servers.restart("postgresql", there.postgresql, there.closing, 1)
+        await asyncio.gather(*refusals)
+        await asyncio.gather(*(there.heard_anew(server) for server in there.servers))
+    assert there.load.failed
