@@ -217,7 +217,14 @@ def _relations(
 ) -> Iterable[Relation]:
     foreign_keys = {(key.table, key.column): key for key in catalog.foreign_keys if _leads_to_key(key, collections)}
     told = [
-        Relation(row.many_collection, row.many_field, row.one_collection, row.one_field) for row in system.relations
+        Relation(
+            row.many_collection,
+            row.many_field,
+            row.one_collection,
+            row.one_field,
+            one_deselect_action=row.one_deselect_action,
+        )
+        for row in system.relations
     ] + [_told_relation(row) for row in metadata.relations]
     named = set()
     for relation in told:

@@ -20,6 +20,9 @@ _SECRET = frozenset(
 )
 """Fields that give access to somebody's account and have no `conceal` in the description: concealed nevertheless."""
 
+_OWNED = frozenset({("directus_access", "user"), ("directus_access", "role"), ("directus_permissions", "policy")})
+"""Whose rows are deleted when their owner lets go of them: an access row of neither user nor role is everybody's."""
+
 _NEEDED: Mapping[str, str] = {
     "directus_collections": "collection singleton sort_field",
     "directus_fields": "id collection field special",
@@ -72,6 +75,7 @@ class SystemRelation:
     many_field: str
     one_collection: str
     one_field: str | None
+    one_deselect_action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def system_tables() -> SystemTables:
 
 def _field(table: str, name: str, row: Mapping[str, Any]) -> SystemField:
     special = tuple(row.get("special", ()))
-    if (table, name) in _SECRET or "encrypt" in special:
+    if (table, name) in _SECRET:
         special += ("conceal",)
     auto_increment = row.get("auto_increment", False)
     references = row.get("references")
@@ -135,4 +139,5 @@ def _field(table: str, name: str, row: Mapping[str, Any]) -> SystemField:
 
 def _relation(row: Mapping[str, Any]) -> SystemRelation:
     many_collection, many_field = row["many"].split(".")
-    return SystemRelation(many_collection, many_field, row["one"], row["one_field"])
+    deselect = "delete" if (many_collection, many_field) in _OWNED else "nullify"
+    return SystemRelation(many_collection, many_field, row["one"], row["one_field"], deselect)

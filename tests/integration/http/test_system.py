@@ -68,6 +68,43 @@ async def test_permission_is_in_force_at_once(project: Project) -> None:
     assert await project.code("GET", "/folders", None, MEMBER) == (403, "FORBIDDEN")
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("path", "column", "owner"),
+    [("/users", "user", {"email": "keeper@example.com"}), ("/roles", "role", {"name": "Keepers"})],
+)
+async def test_policy_that_is_taken_from_somebody_becomes_nobodys(
+    project: Project, path: str, column: str, owner: dict[str, str], whole: bool
+) -> None:
+    """A row of `directus_access` with neither user nor role gives its policy to everybody."""
+    key = (await project.ask("POST", path, owner))[1]["data"]["id"]
+    permission = {"collection": "hidden_things", "action": "read", "permissions": {}, "fields": ["*"]}
+    _, policy = await project.ask("POST", "/policies", {"name": "Keeper", "permissions": [permission]})
+    access = {column: key, "policy": policy["data"]["id"]}
+    given = (await project.ask("POST", "/access", access))[1]["data"]["id"]
+
+    taken: object = [] if whole else {"create": [], "update": [], "delete": [given]}
+    assert await project.ask("PATCH", f"{path}/{key}?fields=policies", {"policies": taken}) == (
+        200,
+        {"data": {"policies": []}},
+    )
+
+    assert await project.code("GET", "/items/hidden_things", None, None) == (403, "FORBIDDEN")
+    assert await project.ask("GET", f"/access?filter[policy][_eq]={policy['data']['id']}") == (200, {"data": []})
+    await project.ask("DELETE", f"{path}/{key}")
+    await project.ask("DELETE", f"/policies/{policy['data']['id']}")
+
+
+async def test_permission_that_its_policy_lets_go_of_is_deleted(project: Project) -> None:
+    permission = {"collection": "labels", "action": "read", "permissions": {}, "fields": ["*"]}
+    _, body = await project.ask("POST", "/policies", {"name": "Reader", "permissions": [permission]})
+    [key], policy = body["data"]["permissions"], body["data"]["id"]
+    status, body = await project.ask("PATCH", f"/policies/{policy}", {"permissions": []})
+    assert (status, body["data"]["permissions"]) == (200, [])
+    assert await project.code("GET", f"/permissions/{key}") == (403, "FORBIDDEN")
+    await project.ask("DELETE", f"/policies/{policy}")
+
+
 async def test_settings_are_one_object(project: Project) -> None:
     status, body = await project.ask("PATCH", "/settings?fields=project_name", {"project_name": "P"})
     assert (status, body) == (200, {"data": {"project_name": "P"}})
