@@ -179,6 +179,8 @@ class Writer:
             elif field.read_only:
                 if value is not None:
                     raise InvalidPayload(f'Field "{name}" cannot be written')
+            elif field.encrypted and value is not None:
+                raise InvalidPayload(f'Field "{name}" is kept encrypted by Directus, and can only be set to null here')
             elif not field.alias:
                 parts.columns[name] = parse(field, value)
         return parts

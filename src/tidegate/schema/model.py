@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 CONCEALED = "**********"
-"""What is answered in place of the value of a field with the special `conceal`; a null stays null."""
+"""What is answered in place of the value of a field that is concealed; a null stays null."""
 
 
 class FieldType(StrEnum):
@@ -54,7 +54,7 @@ class Field:
     name: str
     type: FieldType
     special: tuple[str, ...] = ()
-    """Flags such as `user-created`, `date-updated`, `uuid`, `conceal`, `m2o`."""
+    """Flags such as `user-created`, `date-updated`, `uuid`, `conceal`, `encrypt`, `m2o`."""
     nullable: bool = True
     primary_key: bool = False
     auto_increment: bool = False
@@ -85,7 +85,12 @@ class Field:
     @property
     def concealed(self) -> bool:
         """Whether reads answer `**********` in place of a value."""
-        return "conceal" in self.special
+        return "conceal" in self.special or self.encrypted
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether Directus keeps its values encrypted, in a way that is its own."""
+        return "encrypt" in self.special
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from tests.integration.graphql.client import Socket, run
 from tests.integration.http.project import ADMIN, MEMBER, Project
 from tests.integration.websocket.client import Client
-from tidegate.schema.model import CONCEALED
+from tidegate.access.identity import Public
+from tidegate.access.rights import Rights
+from tidegate.database.system import system_tables
+from tidegate.schema import CONCEALED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -134,6 +137,63 @@ async def test_graphql_shows_no_secret(secret: Project) -> None:
     document = f'{{ users_by_id(id: "{ME}") {{ password token tfa_secret auth_data }} }}'
     answer = await run(secret, document, path="/graphql/system")
     assert set(answer["data"]["users_by_id"].values()) == {CONCEALED}
+
+
+# Writing them.
+
+
+def flagged(*flags: str) -> list[tuple[str, str]]:
+    """Fields of system collections with one of the flags."""
+    tables = system_tables().fields
+    return [
+        (table, name)
+        for table, fields in tables.items()
+        for name, field in fields.items()
+        if not set(flags).isdisjoint(field.special)
+    ]
+
+
+async def stored(project: Project, collection: str, field: str) -> list[Any]:
+    database = project.app.running.items._database
+    return [row[0] for row in await database.fetch(sa.select(database.tables[collection].c[field]))]
+
+
+async def test_every_flagged_field_is_concealed(secret: Project) -> None:
+    collections = secret.app.running.items._database.schema.collections
+    found = flagged("conceal", "encrypt", "hash")
+    assert len(found) > 8
+    assert [place for place in found if not collections[place[0]].fields[place[1]].concealed] == []
+
+
+@pytest.mark.parametrize(("collection", "field"), flagged("encrypt"))
+async def test_value_that_directus_encrypts_is_not_stored_in_clear(
+    secret: Project, collection: str, field: str
+) -> None:
+    assert collection == "directus_settings"
+    database = secret.app.running.items._database
+    async with database.transaction() as transaction:
+        await transaction.execute(sa.update(database.tables[collection]).values({field: "encrypted"}))
+    refused = {"project_name": "Renamed", field: "sk-in-clear"}
+    status, answer = await secret.ask("PATCH", "/settings", refused)
+    assert (status, answer["errors"][0]["extensions"]["code"]) == (400, "INVALID_PAYLOAD")
+    assert "encrypted by Directus" in answer["errors"][0]["message"]
+    tells_nothing(answer)
+    status, answer = await secret.ask("PATCH", "/settings", {field: CONCEALED, "project_name": "Kept"})
+    assert (status, answer["data"][field], answer["data"]["project_name"]) == (200, CONCEALED, "Kept")
+    assert await stored(secret, collection, field) == ["encrypted"]
+    status, answer = await secret.ask("PATCH", "/settings", {field: None})
+    assert (status, answer["data"][field]) == (200, None)
+    assert await stored(secret, collection, field) == [None]
+
+
+@pytest.mark.parametrize(("collection", "field"), flagged("hash"))
+async def test_value_that_is_hashed_is_not_stored_in_clear(secret: Project, collection: str, field: str) -> None:
+    administrator = Rights(Public(), admin=True)
+    written = await secret.app.running.items.update_one(administrator, collection, ME, {field: "in clear"})
+    assert written.image is None or written.image[field] == CONCEALED
+    values = [value for value in await stored(secret, collection, field) if value]
+    assert values
+    assert all(value.startswith("$argon2id$") for value in values)
 
 
 # Subscriptions of somebody who may read only its own row.
