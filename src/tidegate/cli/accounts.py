@@ -66,11 +66,13 @@ async def _was_bootstrapped(server: Running, _rights: Rights) -> bool:
 
 
 async def _role_id(server: Running, rights: Rights, settings: Settings, role: str) -> str:
-    query = parse_query({"fields": ["id", "name"], "sort": ["name"], "limit": -1}, query_limits(settings))
+    """The id of the role of that id or name."""
+    query = parse_query({"fields": ["id", "name"], "sort": ["name", "id"], "limit": -1}, query_limits(settings))
     roles = await server.items.read(rights, "directus_roles", query)
-    for found in roles:
-        if role in (found["id"], found["name"]):
-            role_id: str = found["id"]
-            return role_id
-    names = ", ".join(found["name"] for found in roles)
-    raise CommandError(f"There is no role {role}; there are: {names or 'none'}.")
+    ids: list[str] = [found["id"] for found in roles if role in (found["id"], found["name"])]
+    if len(ids) > 1:
+        raise CommandError(f"There are {len(ids)} roles {role}: give the id of one, {' or '.join(ids)}.")
+    if not ids:
+        names = ", ".join(found["name"] for found in roles)
+        raise CommandError(f"There is no role {role}; there are: {names or 'none'}.")
+    return ids[0]

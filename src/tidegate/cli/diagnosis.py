@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tidegate.access.policies import rule_of
 from tidegate.access.rights import Rule
+from tidegate.cli.output import counted
 from tidegate.database.catalog import Catalog
 from tidegate.errors import TidegateError
 from tidegate.query.filters import resolve_filter
@@ -123,7 +124,7 @@ def other_providers(users_of: Mapping[str, int]) -> Iterator[Finding]:
     """How many users sign in with each provider."""
     for provider, users in users_of.items():
         if provider != "default":
-            sentence = f"{users} users sign in with {provider}: they can use tokens here, but not log in."
+            sentence = f"{counted(users, 'user')} of the provider {provider} can use tokens here, but not log in."
             yield Finding("note", "directus_users", sentence)
 
 
@@ -131,7 +132,7 @@ def unused_rows(counts: Mapping[str, int]) -> Iterator[Finding]:
     """How many rows each of `UNUSED_TABLES` has."""
     for table, number in counts.items():
         if number:
-            yield Finding("note", table, f"{table} has {number} rows: {UNUSED_TABLES[table]}.")
+            yield Finding("note", table, f"{table} has {counted(number, 'row')}: {UNUSED_TABLES[table]}.")
 
 
 def versioned(rows: Iterable[Row]) -> Iterator[Finding]:

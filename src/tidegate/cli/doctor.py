@@ -18,7 +18,7 @@ from tidegate.app.configured import database_settings
 from tidegate.cli import diagnosis
 from tidegate.cli.diagnosis import Finding
 from tidegate.cli.failures import why_not_started, why_redis_fails
-from tidegate.cli.output import FAILURE, say
+from tidegate.cli.output import FAILURE, counted, say
 from tidegate.database.catalog import Catalog
 from tidegate.database.engine import Database, create_database
 from tidegate.errors import TidegateError
@@ -163,7 +163,7 @@ def _lines(report: Report) -> Iterable[str]:
     yield f"Project   {report.project or 'unknown'}"
     yield f"Redis     {report.redis}"
     own = [name for name in report.served if not name.startswith("directus_")]
-    yield f"Served    {len(own)} collections: {', '.join(own)}" if own else "Served    no collections"
+    yield f"Served    {counted(len(own), 'collection')}: {', '.join(own)}" if own else "Served    no collections"
     for table, reason in report.unserved.items():
         yield f"Left out  {table}: {reason}"
     for level in ("problem", "note"):

@@ -19,6 +19,11 @@ def fail(error: Exception) -> NoReturn:
     sys.exit(FAILURE)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say(text: str) -> None:
     """A line for the person, at once, also where stdout is a pipe."""
     print(text, flush=True)  # noqa: T201 - printing is what this module is for

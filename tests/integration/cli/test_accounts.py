@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 
 from tests.integration.cli.test_commands import said, tidegate
+from tests.support import directus
 from tests.support.engines import environment
 from tests.support.server import running_server
 
@@ -81,6 +82,20 @@ def test_unknown_role_is_answered_with_those_there_are(tmp_path: Path) -> None:
     failed = tidegate(*create, folder=tmp_path, SECRET=SECRET)
     assert failed.returncode != 0
     assert failed.stderr == "tidegate: There is no role Boss; there are: Administrator.\n"
+
+
+async def test_name_of_several_roles_is_answered_with_their_ids(tmp_path: Path) -> None:
+    bootstrapped(tmp_path)
+    ids = [f"{digit * 8}-0000-4000-8000-000000000000" for digit in "12"]
+    rows = [f"INSERT INTO directus_roles (id, name) VALUES ('{one}', 'Editor')" for one in ids]
+    await directus.ask("sqlite", f"sqlite://{tmp_path}/data/tidegate.db", rows)
+    create = ("users", "create", "--email", "ada@example.com", "--password", "pw-of-ada", "--role")
+    failed = tidegate(*create, "Editor", folder=tmp_path, SECRET=SECRET)
+    assert failed.returncode != 0
+    assert failed.stderr == f"tidegate: There are 2 roles Editor: give the id of one, {ids[0]} or {ids[1]}.\n"
+    said(tidegate(*create, ids[1], folder=tmp_path, SECRET=SECRET))
+    users = "SELECT role FROM directus_users WHERE email = 'ada@example.com'"
+    assert await directus.ask("sqlite", f"sqlite://{tmp_path}/data/tidegate.db", [users]) == [(ids[1],)]
 
 
 async def test_token_of_a_user_works_until_the_next(database_url: str, tmp_path: Path) -> None:
