@@ -1,10 +1,8 @@
-"""What of a condition can be told of a row as it was, from its image.
+"""What of a condition can be told of a row that is not any more, or not as it was, from its image.
 
 `of_deleted` looks at the related rows that are left. With the row go those that led to it, or they lead nowhere now. So
 a condition that wants few of them, or none, may match a row that it hid while the row was there. Such a condition
 counts as not met: of a row that may never have been visible nothing is said.
-
-`by_row_alone` does not look at related rows, which may have changed since.
 """
 
 from dataclasses import replace
@@ -41,30 +39,21 @@ def of_deleted(condition: Condition) -> Condition:
             return NO_ROW if _looks_at_many(condition) else condition
 
 
-def by_row_alone(condition: Condition) -> Condition:
-    """The condition without what related rows decide; it matches no row more."""
-    match condition:
-        case And(parts):
-            return all_of([by_row_alone(part) for part in parts])
-        case Or(parts):
-            return any_of([by_row_alone(part) for part in parts])
-        case Comparison(operand=operand) if _looks_away(operand):
-            return NO_ROW
-        case Relational():
-            return NO_ROW
-        case _:
-            return condition
-
-
-def _looks_away(operand: Operand) -> bool:
-    """Whether it depends on related rows."""
-    match operand:
+def looks_at_related(part: Condition | Operand | None) -> bool:
+    """Whether anything in it depends on related rows."""
+    match part:
+        case And(parts) | Or(parts):
+            return any(looks_at_related(each) for each in parts)
+        case Comparison(operand=operand):
+            return looks_at_related(operand)
         case Column(guard=guard):
-            return guard is not None and by_row_alone(guard) != guard
+            return looks_at_related(guard)
         case Part(column=column) | Length(column=column):
-            return _looks_away(column)
-        case Count() | Remote():
+            return looks_at_related(column)
+        case Relational() | Count() | Remote():
             return True
+        case _:
+            return False
 
 
 def _looks_at_many(part: Condition | Operand | None) -> bool:

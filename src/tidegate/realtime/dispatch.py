@@ -136,6 +136,7 @@ class Dispatcher:
             and (group is None or group.told_up_to < self._number)
         ):
             held.append(current)
+        subscription.last = group
         self._registry.remove(subscription)
         subscription.held = held
         self._registry.hold(subscription)
@@ -221,8 +222,11 @@ class Dispatcher:
 
     def _join(self, subscription: Subscription, place: _Place, now: float) -> None:
         held, subscription.held = subscription.held or [], None
+        last, subscription.last = subscription.last, None
         group = self._registry.join(subscription, place.key, place.bound, place.variables)
         subscription.live_from = self._number + 1
+        if last is not None and last.seen is not None and last.is_at(place.key, place.bound):
+            group.see(last.seen)
         for change in held:
             if subscription.event in (None, change.action):
                 self._offer(group, Entry(self._number, change, only=subscription), now)
@@ -244,7 +248,8 @@ class Dispatcher:
             # The rows may show a lost change, and those that were collected, though older, would seem to come after it.
             held.clear()
         changes = tuple(held)
-        group = Group(Family(place.key), place.bound, place.variables)
+        group = subscription.last = Group(Family(place.key), place.bound, place.variables)
+        group.see(rows)
         events = await reader.states(group, changes, self._sources.clock.now())
         # What has been collected during this last wait is younger than the snapshot, and stays.
         held[: len(changes)] = [

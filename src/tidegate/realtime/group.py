@@ -10,11 +10,13 @@ What a change means to a group is decided from the row images where that gives e
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from tidegate.errors import TidegateError
 from tidegate.items.changes import Action, Change, Key
 from tidegate.query.condition import EVERY_ROW, And, Column, Comparison, Operator, Variable
+from tidegate.query.deleted import looks_at_related
 from tidegate.query.evaluate import Predicate, Projector, projector, row_predicate
 from tidegate.query.plan import ReadPlan, bind
 from tidegate.realtime.snapshot import State
@@ -22,6 +24,8 @@ from tidegate.realtime.subscription import Encode, EncodeLeave, Subscription
 from tidegate.schema import Field
 from tidegate.schema.values import parse
 
+SEEN_LIMIT: Final = 100_000
+"""Rows that one group remembers to have seen; what it saw first is forgotten."""
 Values = tuple[Any, ...]
 """Of a family's variables, those of time left out."""
 
@@ -59,7 +63,7 @@ class FamilyKey(NamedTuple):
 class Group:
     """The members of one family for whom its variables have the same values."""
 
-    __slots__ = ("_means", "_plan", "_variables", "family", "members", "queue", "told_up_to", "values")
+    __slots__ = ("_means", "_plan", "_variables", "family", "members", "queue", "seen", "told_up_to", "values")
 
     def __init__(self, family: "Family", bound: ReadPlan, variables: Mapping[str, Any]) -> None:
         """`bound` is the family's plan, bound to `variables`."""
@@ -70,6 +74,8 @@ class Group:
         """Changes that wait for the database, first to last; None while there are none."""
         self.told_up_to = 0
         """The number of the last change that was told or put in the queue."""
+        self.seen: dict[str, None] | None = {} if family.remembers else None
+        """By `key_text`, rows that could be seen; None where their images tell that."""
         self._plan = bound
         self._variables = variables if family.timed else None
         self._means: tuple[Predicate | None, Projector | None] | None = None
@@ -92,6 +98,13 @@ class Group:
             self._plan = bind(self.family.key.plan, self._variables, now)
             self._means = None
         return self._plan
+
+    def see(self, keys: Iterable[str]) -> None:
+        """Remember, where that is needed, that the rows can be seen."""
+        if self.seen is not None:
+            self.seen.update(dict.fromkeys(keys))
+            for key in tuple(islice(self.seen, max(0, len(self.seen) - SEEN_LIMIT))):
+                del self.seen[key]
 
     def is_at(self, key: FamilyKey, bound: ReadPlan) -> bool:
         """Whether this is where a subscription with the key's plan, bound like this, belongs."""
@@ -186,7 +199,7 @@ class Group:
 class Family:
     """The groups of one `FamilyKey`, by the values of its variables and by what they demand."""
 
-    __slots__ = ("_by_demand", "_demand", "_field", "_lasting", "groups", "key", "timed")
+    __slots__ = ("_by_demand", "_demand", "_field", "_lasting", "groups", "key", "remembers", "timed")
 
     def __init__(self, key: FamilyKey) -> None:
         self.key = key
@@ -195,6 +208,8 @@ class Family:
         self._lasting = [number for number, variable in variables if not variable.name.startswith("$NOW")]
         self.timed = len(self._lasting) < len(key.plan.variables)
         """Whether the plan means something else from moment to moment."""
+        self.remembers = key.leave is not None and looks_at_related(key.plan.visible)
+        """Whether related rows decide what may be seen, which may have changed with a row that leaves, or since."""
         self._field, self._demand = _demanded(key.plan, self._lasting)
         self._by_demand: dict[Any, list[Group]] = {}
 

@@ -13,8 +13,8 @@ from tidegate.items.changes import Change, Image, Key
 from tidegate.items.payload import mask
 from tidegate.items.read import read_plan
 from tidegate.query.compile import compile_condition
-from tidegate.query.condition import NO_ROW, Column, Condition, all_of
-from tidegate.query.deleted import by_row_alone, of_deleted
+from tidegate.query.condition import Column, Condition
+from tidegate.query.deleted import of_deleted
 from tidegate.query.plan import ReadPlan, canonical_keys
 from tidegate.query.selection import Selection, Value
 from tidegate.realtime.group import Group, key_text
@@ -72,18 +72,15 @@ class Reader:
         return bodies + await self._leaves(group, change, rows, now)
 
     async def _leaves(self, group: Group, change: Change, rows: Mapping[str, Row], now: float) -> list[bytes]:
-        """What to tell of rows that the group saw before the change and, going by `rows`, does not see any more.
-
-        That they might be seen must show by the row itself: related rows are read as they are by now.
-        """
+        """What to tell of rows that the group saw before the change and, going by `rows`, does not see any more."""
         unseen = [at for at in group.leavable(change) if key_text(group.key_field, change.keys[at]) not in rows]
+        if group.seen is not None:
+            unseen = [at for at in unseen if key_text(group.key_field, change.keys[at]) in group.seen]
+            group.see(rows)
         if not unseen or group.leave is None:
             return []
-        plan = group.plan(now)
-        seen = all_of([by_row_alone(plan.bound(plan.visible)), plan.condition])
-        if seen == NO_ROW:
-            return []
-        left = await self._matched(seen, change.collection, [change.before[at] for at in unseen])
+        before = [change.before[at] for at in unseen]
+        left = await self._matched(group.plan(now).condition, change.collection, before)
         keys = [change.keys[at] for number, at in enumerate(unseen) if number in left]
         return group.leave(keys) if keys else []
 

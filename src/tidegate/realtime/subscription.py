@@ -50,6 +50,7 @@ class Subscription:
         "group",
         "held",
         "item",
+        "last",
         "leave",
         "live_from",
         "query",
@@ -81,6 +82,8 @@ class Subscription:
         self.item = item
         self.leave = leave
         self.group: Group | None = None
+        self.last: Group | None = None
+        """The group in which it was before it was held, if only for its snapshot."""
         self.held: list[Change] | None = None
         self.live_from = 0
         """The number of the first change that it hears of as a member of its group."""
