@@ -58,7 +58,8 @@ def test_compose_file_is_what_compose_reads(tmp_path: Path, compose: Mapping[str
     if command is None:
         pytest.skip("docker compose is not installed: compose.yaml is not read by it")
     shutil.copytree(DEPLOY, tmp_path / "deploy")
-    shutil.copy(DEPLOY / "secrets.env.example", tmp_path / "deploy" / "secrets.env")
+    for name in ("secrets.env", "database.env"):
+        shutil.copy(DEPLOY / f"{name}.example", tmp_path / "deploy" / name)
     file = str(tmp_path / "deploy" / "compose.yaml")
     read = subprocess.run([*command, "-f", file, "config", "--services"], capture_output=True, text=True, check=False)
     assert (read.returncode, read.stderr) == (0, "")
@@ -88,13 +89,19 @@ def test_settings_of_the_compose_file_are_good_ones(compose: Mapping[str, Any]) 
     for name in ("app-1", "app-2"):
         given = compose["services"][name]["environment"]
         secrets = env_file("secrets.env.example")
-        assert secrets.pop("POSTGRES_PASSWORD") == secrets["DB_PASSWORD"]
         assert given.keys() | secrets.keys() <= KNOWN
         settings = load_settings({**given, **secrets})
         assert (settings.db_user, settings.db_database) == (database["POSTGRES_USER"], database["POSTGRES_DB"])
         assert settings.db_host in compose["services"]
         assert settings.redis_url is not None
         assert settings.redis_url.split("/")[2].split(":")[0] in compose["services"]
+
+
+def test_containers_are_given_their_own_secrets(compose: Mapping[str, Any]) -> None:
+    files = {name: service.get("env_file") for name, service in compose["services"].items()}
+    given = dict.fromkeys(("app-1", "app-2"), "secrets.env") | {"database": "database.env", "bus": None, "proxy": None}
+    assert files == given
+    assert env_file("database.env.example") == {"POSTGRES_PASSWORD": env_file("secrets.env.example")["DB_PASSWORD"]}
 
 
 def test_settings_of_the_unit_are_good_ones() -> None:
