@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -240,6 +240,7 @@ _MYSQL_MODES = (
     "NO_ENGINE_SUBSTITUTION",
     "NO_AUTO_VALUE_ON_ZERO",
 )
+_NO_SUCH_SESSION = 1094
 _SORTED_BYTES = 8_192
 """By how much of a text MySQL puts rows in order; 1,024 by default. A dozen such texts fit its sort buffer."""
 
@@ -296,7 +297,11 @@ class MysqlConnections(ServerConnections):
             return False
         holder = connection.exec_driver_sql(f"SELECT IS_USED_LOCK('tidegate {session}')").scalar()
         if holder is not None:
-            connection.exec_driver_sql(f"KILL {int(holder)}")
+            try:
+                connection.exec_driver_sql(f"KILL {int(holder)}")
+            except OperationalError as error:
+                if getattr(error.orig, "args", ())[:1] != (_NO_SUCH_SESSION,):  # it ended between the two statements
+                    raise
         return holder is None
 
     def query(self, connection: Any, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from tests.integration.http.project import running_project
 from tests.support import directus
@@ -19,7 +20,7 @@ from tidegate.access.identity import Public
 from tidegate.access.rights import Rights
 from tidegate.database.connections_server import MysqlConnections, PostgresqlConnections
 from tidegate.database.engine import Transaction
-from tidegate.errors import TidegateError
+from tidegate.errors import CommitUnansweredError, TidegateError
 from tidegate.items import outcome
 from tidegate.items.changes import Change
 from tidegate.items.service import Items
@@ -166,6 +167,23 @@ async def test_write_is_not_tried_again_while_it_may_still_come(
     assert await line.stored("before") == [(1, "first"), (2, "second")]
     monkeypatch.undo()
     await line.items._database.stop()
+
+
+async def test_transaction_is_ended_by_who_knows_its_session(connected: Line) -> None:
+    database = connected.items._database
+
+    async def written() -> None:
+        async with database.transaction() as transaction:
+            await transaction.execute(sa.insert(transaction.tables["things"]).values(text="of the dead"))
+            assert transaction.session is not None
+            assert not await database.end_session(transaction.session), "it was there"
+            async with asyncio.timeout(10):
+                while not await database.end_session(transaction.session):
+                    pass
+
+    with pytest.raises(CommitUnansweredError):
+        await written()
+    assert "of the dead" not in {text for _, text in await connected.stored("before")}
 
 
 async def test_later_events_wait_for_a_lost_answer_no_longer_than_a_limit(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 import json
 import logging
 import secrets
@@ -11,6 +12,7 @@ import uuid
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,7 +23,7 @@ from tests.support.engines import private_server, redis_url
 from tests.support.messenger_suite import PATIENCE_SECONDS, Listener, MessengerSuite, message, soon
 from tests.support.private_servers import free_port
 from tidegate.errors import TidegateError
-from tidegate.messenger import subscriber
+from tidegate.messenger import publisher, subscriber
 from tidegate.messenger.base import Messenger
 from tidegate.messenger.redis import RedisMessenger
 
@@ -354,6 +356,35 @@ async def test_killed_and_restarted_redis_is_found_again_by_everybody(
     assert 6 <= len(caplog.records) < 20, "one line for each change, not for each attempt or message"
     for messenger in messengers:
         await messenger.stop()
+
+
+@pytest.mark.parametrize("waiting", [publisher, subscriber], ids=["publisher", "subscriber"])
+async def test_connection_that_is_back_brings_the_other_one_back_at_once(
+    restartable: RedisProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, waiting: ModuleType
+) -> None:
+    monkeypatch.setattr(waiting, "backoff", lambda: itertools.repeat(3600.0))
+    messenger = RedisMessenger(restartable.url, f"tidegate-test-{secrets.token_hex(6)}", str(uuid.uuid4()))
+    heard = Listener(messenger, CHANNEL, own=True)
+    await messenger.start()
+    await restartable.kill()
+
+    async def both_are_away() -> bool:
+        messenger.publish(CHANNEL, message(1))
+        await asyncio.sleep(0)
+        return all(any(text.startswith(f"messages {of}") for text in caplog.messages) for of in ("to", "of"))
+
+    await until(both_are_away)
+    await restartable.start()
+    sending = asyncio.create_task(_repeat(messenger))
+    await heard.next()
+    sending.cancel()
+    await messenger.stop()
+
+
+async def _repeat(messenger: Messenger) -> None:
+    while True:
+        messenger.publish(CHANNEL, message(2))
+        await asyncio.sleep(0.02)
 
 
 async def test_stop_while_redis_is_away_does_not_hang(restartable: RedisProcess) -> None:
