@@ -141,10 +141,7 @@ def _binary(value: object) -> str:
 
 
 _RESULTS: Mapping[FieldType, Convert] = {
-    FieldType.STRING: _text,
-    FieldType.TEXT: _text,
-    FieldType.HASH: _text,
-    FieldType.UNKNOWN: _text,
+    **dict.fromkeys((FieldType.STRING, FieldType.TEXT, FieldType.HASH, FieldType.UNKNOWN), _text),
     FieldType.INTEGER: _integer,
     FieldType.BIG_INTEGER: _big_integer,
     FieldType.FLOAT: _float,

@@ -1,7 +1,7 @@
 """From selections to SQL statements, which are built once for each selection and then run with other values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -218,22 +218,38 @@ class _Builder:
         return self._expressions.sortable(group.operand, field, table)
 
     def _measure(self, measure: Measure, value: Expression | None) -> Expression:
+        """Numbers as texts; the least and the greatest value as what they are."""
         if value is None:
             return sa.type_coerce(sa.func.count(), NumberText())
-        name = measure.function.removesuffix("Distinct")
-        if name == "avg" and not _is_exact(measure):
-            value = as_double(value, self._capabilities)
-        each = value if name == measure.function else value.distinct()
-        if name == "avg" and _is_exact(measure):  # floats would add up to something else on each engine
-            total = as_double(exact_sum(each, self._capabilities), self._capabilities)
-            return sa.type_coerce(total / sa.func.count(each), NumberText())
-        if name in ("min", "max"):
-            found = _AGGREGATES[name](each)
-            return sa.type_coerce(found, NumberText() if measure.field is None else value.type)
-        found = exact_sum(each, self._capabilities) if _sums_exactly(measure) else _AGGREGATES[name](each)
-        if name == "sum" and measure.field is not None and measure.field.type is FieldType.FLOAT:
-            found = as_double(found, self._capabilities)  # where MariaDB notices that there is no such number
-        return sa.type_coerce(found, NumberText(_sum_scale(measure)))
+        field, name = measure.field, measure.function.removesuffix("Distinct")
+        distinct = name != measure.function
+        match name:
+            case "min" | "max":
+                found: Expression = (sa.func.min if name == "min" else sa.func.max)(value)
+                return sa.type_coerce(found, NumberText() if field is None else value.type)
+            case "avg":
+                return sa.type_coerce(self._average(value, field, distinct=distinct), NumberText())
+            case "sum":
+                return sa.type_coerce(self._sum(value, field, distinct=distinct), NumberText(_sum_scale(field)))
+            case _:
+                return sa.type_coerce(sa.func.count(_each(value, distinct=distinct)), NumberText())
+
+    def _average(self, value: Expression, field: Field | None, *, distinct: bool) -> Expression:
+        if field is None or field.type not in (FieldType.BIG_INTEGER, FieldType.DECIMAL):
+            return average(_each(as_double(value, self._capabilities), distinct=distinct))
+        # Their exact values, as floats would add up to something else on each engine.
+        each = _each(value, distinct=distinct)
+        total = as_double(exact_sum(each, self._capabilities), self._capabilities)
+        return total / sa.func.count(each)
+
+    def _sum(self, value: Expression, field: Field | None, *, distinct: bool) -> Expression:
+        each = _each(value, distinct=distinct)
+        if field is not None and (field.type is FieldType.BIG_INTEGER or field.database_type == LONG_DECIMAL):
+            return exact_sum(each, self._capabilities)  # neither 64 bits nor a float hold it
+        total: Expression = sa.func.sum(each)
+        if field is not None and field.type is FieldType.FLOAT:
+            return as_double(total, self._capabilities)  # where MariaDB notices that there is no such number
+        return total
 
 
 class _Columns:
@@ -291,29 +307,9 @@ def _in_order(value: Expression, descending: bool, nullable: bool, capabilities:
     return [missing.desc() if descending else missing.asc(), directed]
 
 
-_AGGREGATES: Mapping[str, Callable[[Expression], Expression]] = {
-    "count": sa.func.count,
-    "sum": sa.func.sum,
-    "avg": average,
-    "min": sa.func.min,
-    "max": sa.func.max,
-}
+def _each(value: Expression, *, distinct: bool) -> Expression:
+    return value.distinct() if distinct else value
 
 
-def _is_exact(measure: Measure) -> bool:
-    return measure.field is not None and measure.field.type in (FieldType.BIG_INTEGER, FieldType.DECIMAL)
-
-
-def _sums_exactly(measure: Measure) -> bool:
-    """Whether neither 64 bits nor a float hold the sum."""
-    field: Field | None = measure.field
-    if field is None or not measure.function.startswith("sum"):
-        return False
-    return field.type is FieldType.BIG_INTEGER or field.database_type == LONG_DECIMAL
-
-
-def _sum_scale(measure: Measure) -> int | None:
-    field: Field | None = measure.field
-    if field is None or field.type is not FieldType.DECIMAL or not measure.function.startswith("sum"):
-        return None
-    return field.numeric_scale
+def _sum_scale(field: Field | None) -> int | None:
+    return field.numeric_scale if field is not None and field.type is FieldType.DECIMAL else None

@@ -308,10 +308,7 @@ def _as_it_is(_: Field, value: object) -> object:
 
 
 _CANONICAL: Mapping[FieldType, Callable[[Field, object], Any]] = {
-    FieldType.STRING: _text,
-    FieldType.TEXT: _text,
-    FieldType.HASH: _text,
-    FieldType.UNKNOWN: _text,
+    **dict.fromkeys((FieldType.STRING, FieldType.TEXT, FieldType.HASH, FieldType.UNKNOWN), _text),
     FieldType.INTEGER: _whole_number,
     FieldType.BIG_INTEGER: _big_integer,
     FieldType.FLOAT: _float,
@@ -329,9 +326,7 @@ _CANONICAL: Mapping[FieldType, Callable[[Field, object], Any]] = {
 }
 
 _FIT: Mapping[FieldType, Callable[[Field, Any], Any]] = {
-    FieldType.STRING: _fit_text,
-    FieldType.TEXT: _fit_text,
-    FieldType.HASH: _fit_text,
+    **dict.fromkeys((FieldType.STRING, FieldType.TEXT, FieldType.HASH), _fit_text),
     FieldType.INTEGER: _fit_integer,
     FieldType.DECIMAL: _fit_decimal,
     FieldType.CSV: _fit_csv,
