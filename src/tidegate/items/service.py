@@ -16,7 +16,7 @@ from tidegate.access.rights import Rights
 from tidegate.access.sessions import Sessions
 from tidegate.clock import Clock
 from tidegate.database.engine import Database, Transaction
-from tidegate.errors import Forbidden, InvalidPayload, TidegateError
+from tidegate.errors import Forbidden, InvalidPayload
 from tidegate.items.attempts import attempted
 from tidegate.items.changes import Change, Image, Key
 from tidegate.items.feed import Feed, recorded
@@ -29,7 +29,6 @@ from tidegate.query.evaluate import projector, row_predicate
 from tidegate.query.model import Query
 from tidegate.query.plan import ReadPlan
 from tidegate.schema import Collection
-from tidegate.schema.values import parse
 
 Result = TypeVar("Result")
 Item = dict[str, Any]
@@ -72,9 +71,8 @@ class Items:
     async def read_keys(self, rights: Rights, collection: str, keys: Sequence[Key], query: Query) -> list[Item]:
         """Those of the items that are there and visible, in the order of `query`."""
         check_number(keys)
-        plan = self._plan(rights, collection, query)
-        wanted = self._keys(collection, keys)
-        return await read_plan(self._database, plan.with_keys(wanted)) if wanted else []
+        plan = self._plan(rights, collection, query).with_keys(keys)
+        return await read_plan(self._database, plan) if plan.keys else []
 
     async def read_one(self, rights: Rights, collection: str, key: Key, query: Query) -> Item:
         """One item. Raises Forbidden where it is not there or not visible."""
@@ -259,17 +257,6 @@ class Items:
         if found is None:
             raise Forbidden.collection(name)
         return found
-
-    def _keys(self, collection: str, keys: Sequence[Key]) -> tuple[Key, ...]:
-        """The keys as API values; those that cannot be keys of the collection are left out."""
-        field = self._collection(collection).key_field
-        parsed: list[Key] = []
-        for key in keys:
-            try:
-                parsed.append(parse(field, key))
-            except TidegateError:
-                continue
-        return tuple(parsed)
 
     def _check_batch(self, entries: Sequence[object]) -> None:
         check_number(entries, self._max_batch)
