@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 
 from tidegate.database.capabilities import DialectName
 from tidegate.database.results import EPOCH, MILLISECOND, Convert, from_driver, real
-from tidegate.schema.model import Field, FieldType
+from tidegate.schema.model import FieldType
 
 
 class Storage(Enum):
@@ -242,14 +242,16 @@ class _Spelled(sa.types.UserDefinedType[Any]):
         return self.spelling
 
 
-def api_type(field: Field, dialect: DialectName) -> ApiType:
-    """The type of the field's column."""
-    scale = field.numeric_scale if field.type is FieldType.DECIMAL else None
-    plain = ApiType(field.type, field.database_type, scale, field.moment_separator)
+def api_type(
+    field_type: FieldType, database_type: str, numeric_scale: int | None, moment_separator: str, dialect: DialectName
+) -> ApiType:
+    """The type of a field's column."""
+    scale = numeric_scale if field_type is FieldType.DECIMAL else None
+    plain = ApiType(field_type, database_type, scale, moment_separator)
     if plain.storage_on(dialect) is Storage.OTHER:
-        return EngineType(field.type, field.database_type)
-    if dialect == "mysql" and field.database_type in GEOMETRIES:
-        return GeometryType(field.type, field.database_type)
+        return EngineType(field_type, database_type)
+    if dialect == "mysql" and database_type in GEOMETRIES:
+        return GeometryType(field_type, database_type)
     return plain
 
 

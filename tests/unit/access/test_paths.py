@@ -54,7 +54,8 @@ TABLES = build_tables(SCHEMA, SQLITE)
 def connection() -> Any:
     engine = sa.create_engine("sqlite://")
     with engine.connect() as connection:
-        next(iter(TABLES.values())).metadata.create_all(connection)
+        for table in TABLES.values():
+            table.create(connection)
         for name, rows in {
             "regions": [{"id": 1, "code": "north"}],
             "teams": [{"id": 1, "name": "red", "region": 1}, {"id": 2, "name": "blue"}],
