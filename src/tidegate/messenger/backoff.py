@@ -22,16 +22,16 @@ def backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
 
 
 class Pause:
-    """One of them at a time, over early where somebody else has reached the server."""
+    """One of them at a time, over early where somebody else has reached the server, or has since the last one."""
 
     def __init__(self) -> None:
         self._over = asyncio.Event()
 
     async def last(self, seconds: float) -> None:
-        self._over.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._over.wait()
+        self._over.clear()
 
     def end(self) -> None:
         self._over.set()
