@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import argon2
@@ -23,6 +23,14 @@ from tests.support.probes import DatabaseEngine
 
 Version = Literal["10", "11", "12"]
 Row = Mapping[str, Any]
+
+
+class World(NamedTuple):
+    """What a project has beside that of everyone: columns by table and name, and rows by table."""
+
+    tables: Mapping[str, Mapping[str, Row]]
+    rows: Mapping[str, Sequence[Row]]
+
 
 PASSWORD = "correct horse battery staple"
 ADMIN_ID = "5f6c0fd1-7a43-4d6c-9d09-3f2a6a3cbe01"
@@ -41,7 +49,7 @@ AUTHOR_ID = "9d1f7a52-0c5e-4a07-8b3a-5a3f4f8b6a01"
 _DOCUMENT: Mapping[str, Any] = json.loads(
     files("tidegate.database").joinpath("system-tables.json").read_text(encoding="utf-8")
 )
-_HASHER = argon2.PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, hash_len=32, salt_len=16)
+HASHER = argon2.PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, hash_len=32, salt_len=16)
 """The parameters that Node's argon2 has by default."""
 
 
@@ -72,6 +80,7 @@ _SPELLINGS: Mapping[DatabaseEngine, Mapping[str, str]] = {
         "timestamp with time zone": "datetime",
         "timestamp without time zone": "datetime",
         "numeric": "float",
+        "real": "float",
     },
     "postgresql": {},
     "mariadb": {
@@ -82,6 +91,7 @@ _SPELLINGS: Mapping[DatabaseEngine, Mapping[str, str]] = {
         "timestamp with time zone": "timestamp",
         "timestamp without time zone": "datetime",
         "numeric": "decimal",
+        "real": "float(8, 2)",
     },
 }
 
@@ -232,7 +242,7 @@ def _accounts(version: Version) -> dict[str, list[Row]]:
         rows["directus_policies"] = [*first["directus_policies"], policy]
         rows["directus_access"] = [*first["directus_access"], binding]
     rows["directus_permissions"] = permissions
-    password = _HASHER.hash(PASSWORD)
+    password = HASHER.hash(PASSWORD)
     rows["directus_users"] = [{**user, "password": password, "status": "active"} for user in users]
     expires = datetime(2037, 1, 1, tzinfo=UTC)
     rows["directus_sessions"] = [{"token": SESSION_TOKEN, "user": EDITOR_ID, "expires": expires, "ip": "127.0.0.1"}]
@@ -263,9 +273,11 @@ def _items() -> dict[str, list[Row]]:
     }
 
 
-def statements(engine: DatabaseEngine, version: Version) -> Iterator[str]:
+def statements(engine: DatabaseEngine, version: Version, more: World | None = None) -> Iterator[str]:
     """Everything that makes the project in an empty database."""
     tables = {**system_tables(version), **user_tables()}
+    for table, columns in more.tables.items() if more else ():
+        tables[table] = {**tables.get(table, {}), **columns}
     foreign_keys = []
     for table, columns in tables.items():
         parts = []
@@ -288,16 +300,21 @@ def statements(engine: DatabaseEngine, version: Version) -> Iterator[str]:
             key = quoted(engine, f"{table}_{name}_foreign")
             column = quoted(engine, name)
             yield f"ALTER TABLE {quoted(engine, table)} ADD CONSTRAINT {key} FOREIGN KEY ({column}) {rule}"
-    for table, rows in {**_metadata(), **_accounts(version), **_items()}.items():
-        for row in rows:
+    for rows in (_metadata(), _accounts(version), _items(), more.rows if more else {}):
+        yield from _insertions(engine, rows)
+
+
+def _insertions(engine: DatabaseEngine, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    for table, several in rows.items():
+        for row in several:
             names = ", ".join(quoted(engine, name) for name in row)
             values = ", ".join(literal(engine, value) for value in row.values())
             yield f"INSERT INTO {quoted(engine, table)} ({names}) VALUES ({values})"
 
 
-async def make_project(engine: DatabaseEngine, url: str, version: Version = "11") -> None:
+async def make_project(engine: DatabaseEngine, url: str, version: Version = "11", more: World | None = None) -> None:
     """Make the project in the empty database at `url` (of `engines.temporary_database`)."""
-    await ask(engine, url, [*statements(engine, version)])
+    await ask(engine, url, [*statements(engine, version, more)])
 
 
 async def ask(engine: DatabaseEngine, url: str, asked: Sequence[str]) -> list[tuple[Any, ...]]:

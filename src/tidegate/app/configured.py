@@ -81,6 +81,7 @@ def database_settings(settings: Settings) -> DatabaseSettings:
         settings.db_user,
         settings.db_password,
         settings.db_connection_string,
+        settings.db_search_path,
     )
 
 

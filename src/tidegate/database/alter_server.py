@@ -110,7 +110,8 @@ _POSTGRESQL_UNIQUE = """
     JOIN pg_class t ON t.oid = x.indrelid
     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[0]
     LEFT JOIN pg_constraint k ON k.conindid = i.oid AND k.contype = 'u'
-    WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = :table AND a.attname = :column
+    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace
+          AND t.relname = :table AND a.attname = :column
           AND x.indisunique AND NOT x.indisprimary AND x.indnkeyatts = 1
 """
 _MYSQL_UNIQUE = """

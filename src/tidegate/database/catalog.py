@@ -97,7 +97,8 @@ _POSTGRESQL_COLUMNS = """
     JOIN pg_type t ON t.oid = CASE WHEN declared.typtype = 'd' THEN declared.typbasetype ELSE declared.oid END
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     LEFT JOIN pg_index i ON i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
+          AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     GROUP BY c.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated,
              t.oid, t.typtype, d.adbin, d.adrelid
     ORDER BY c.relname, a.attnum
@@ -117,20 +118,20 @@ _POSTGRESQL_FOREIGN_KEYS = """
     JOIN pg_attribute b ON b.attrelid = f.oid AND b.attnum = k.confkey[1]
     JOIN rules on_delete ON on_delete.code = k.confdeltype
     JOIN rules on_update ON on_update.code = k.confupdtype
-    WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.connamespace = current_schema()::regnamespace
+    WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.connamespace = quote_ident(current_schema())::regnamespace
           AND k.conparentid = 0
     ORDER BY c.relname, k.conname
 """
 _POSTGRESQL_LEFT_OUT = """
     SELECT c.relname AS name, CASE c.relkind WHEN 'f' THEN 'it is a foreign table' ELSE 'it is a view' END AS reason
     FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('v', 'm', 'f')
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('v', 'm', 'f')
           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
     UNION
     SELECT n.nspname || '.*', 'other schemas are not looked into'
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-          AND n.oid <> current_schema()::regnamespace
+          AND n.oid <> quote_ident(current_schema())::regnamespace
 """
 _POSTGRESQL_TRIGGERED = """
     SELECT DISTINCT c.relname AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid

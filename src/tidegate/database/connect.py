@@ -24,6 +24,8 @@ class DatabaseSettings:
     password: str | None = field(default=None, repr=False)
     connection_string: str | None = field(default=None, repr=False)
     """A URL in place of the five above."""
+    search_path: tuple[str, ...] | None = None
+    """PostgreSQL's; None for that of the user."""
 
 
 def connect(settings: DatabaseSettings) -> Connections:
@@ -36,4 +38,4 @@ def connect(settings: DatabaseSettings) -> Connections:
         )
     else:
         url = sa.make_url(settings.connection_string)
-    return PostgresqlConnections(url) if settings.client == "pg" else MysqlConnections(url)
+    return PostgresqlConnections(url, settings.search_path) if settings.client == "pg" else MysqlConnections(url)

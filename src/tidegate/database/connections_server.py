@@ -131,12 +131,12 @@ _END_SESSION = sa.text("""
 
 
 class PostgresqlConnections(ServerConnections):
-    def __init__(self, url: sa.URL) -> None:
-        connect_args: dict[str, Any] = {
-            "timeout": CONNECT_SECONDS,
-            # Statements are small and many: compiling them to machine code costs more than it gains.
-            "server_settings": {"timezone": "UTC", "application_name": "tidegate", "jit": "off"},
-        }
+    def __init__(self, url: sa.URL, search_path: Sequence[str] | None = None) -> None:
+        # Statements are small and many: compiling them to machine code costs more than it gains.
+        server_settings = {"timezone": "UTC", "application_name": "tidegate", "jit": "off"}
+        if search_path:
+            server_settings["search_path"] = ", ".join('"' + name.replace('"', '""') + '"' for name in search_path)
+        connect_args: dict[str, Any] = {"timeout": CONNECT_SECONDS, "server_settings": server_settings}
         if sslmode := url.query.get("sslmode"):
             connect_args["ssl"] = sslmode
         url = url.set(drivername="postgresql+asyncpg", query={})

@@ -80,6 +80,7 @@ class Settings(BaseModel):
         str | None,
         Spelling("a postgres://, postgresql:// or mysql:// URL", spelling.url("postgres", "postgresql", "mysql")),
     ] = _row(None, "A URL in place of the five settings above.", secret=True)
+    db_search_path: Words | None = _row(None, "The schemas of a pg database; the first one that exists is served.")
 
     websockets_enabled: Flag = _row(True, "Whether there are WebSockets at all.")
     websockets_heartbeat_enabled: Flag = _row(True, "Whether the server pings sockets.")
