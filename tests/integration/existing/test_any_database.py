@@ -83,6 +83,7 @@ SQLITE = (
 )
 MARIADB = (
     "CREATE TABLE kept (id int AUTO_INCREMENT PRIMARY KEY, name text) WITH SYSTEM VERSIONING",
+    "CREATE TABLE western (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20) CHARACTER SET latin1)",
     "CREATE TABLE odd (id int AUTO_INCREMENT PRIMARY KEY, flags bit(8), place point, length time)",
     "INSERT INTO odd (flags, place, length) VALUES (b'101', ST_GeomFromText('POINT(1 2)'), '-100:00:01')",
     "CREATE TRIGGER shout BEFORE INSERT ON shouted FOR EACH ROW SET NEW.name = upper(NEW.name), NEW.writes = 1",
@@ -254,6 +255,14 @@ async def test_columns_that_only_mysql_has(served: Served) -> None:
     assert (await served.data("POST", "/items/odd", {"flags": 255}))["flags"] == "255"
     assert await served.project.code("POST", "/items/odd", {"place": "POINT(3 4)"}) == (400, "INVALID_PAYLOAD")
     assert (await served.data("POST", "/items/kept", {"name": "x"}))["name"] == "x"
+
+
+@only("mariadb")
+async def test_value_that_the_column_has_no_characters_for_is_refused(served: Served) -> None:
+    row = {"name": "\u6f22"}
+    assert await served.project.code("POST", "/items/western", row) == (400, "INVALID_PAYLOAD")
+    asked = "/items/western?filter[name][_eq]=" + urllib.parse.quote(row["name"])
+    assert await served.project.code("GET", asked) == (400, "INVALID_QUERY")
 
 
 @only("sqlite")
