@@ -1,7 +1,7 @@
 """From selections to SQL statements, which are built once for each selection and then run with other values."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -147,7 +147,7 @@ class _Builder:
         labelled = columns.labelled()
         if near is not None:
             labelled.append(near.label("near"))
-        select = sa.select(*(labelled or [sa.literal_column("1").label("one")])).select_from(table).where(*where)
+        select = _select_from(table, labelled).where(*where)
         return _Parts(select, places, [part for order in selection.order for part in self._ordered(order, table)], near)
 
     def _places(self, columns: "_Columns", output: Output, table: sa.Table) -> tuple[int, ...]:
@@ -183,16 +183,7 @@ class _Builder:
         near: Expression | None,
     ) -> _Parts:
         """Operands are worked out in an inner statement, so that the outer one groups by plain columns everywhere."""
-        inner_columns = [self._group(group, table).label(f"g{at}") for at, group in enumerate(aggregation.groups)]
-        inner_columns += [
-            self._expressions.sortable(measure.operand, measure.field, table).label(f"m{at}")
-            for at, measure in enumerate(aggregation.measures)
-            if measure.operand is not None
-        ]
-        if near is not None:
-            inner_columns.append(near.label("near"))
-        some = inner_columns or [sa.literal_column("1").label("one")]
-        inner = sa.select(*some).select_from(table).where(*where).subquery()
+        inner = self._operands(aggregation, table, near).where(*where).subquery()
         groups: list[Expression] = [inner.c[f"g{at}"] for at in range(len(aggregation.groups))]
         measures = [
             self._measure(measure, None if measure.operand is None else inner.c[f"m{at}"])
@@ -212,6 +203,18 @@ class _Builder:
         inner_near = [] if near is None else [inner.c["near"]]
         select = sa.select(*columns, *measures, *inner_near).select_from(inner).group_by(*groups, *inner_near)
         return _Parts(select, places, order, *inner_near)
+
+    def _operands(self, aggregation: Aggregation, table: sa.Table, near: Expression | None) -> sa.Select[Any]:
+        """Of each row what it is grouped by (`g0` …), what is measured of it (`m0` …), and `near`."""
+        columns = [self._group(group, table).label(f"g{at}") for at, group in enumerate(aggregation.groups)]
+        columns += [
+            self._expressions.sortable(measure.operand, measure.field, table).label(f"m{at}")
+            for at, measure in enumerate(aggregation.measures)
+            if measure.operand is not None
+        ]
+        if near is not None:
+            columns.append(near.label("near"))
+        return _select_from(table, columns)
 
     def _group(self, group: Value, table: sa.Table) -> Expression:
         field = group.operand.field if isinstance(group.operand, Column) else None
@@ -290,6 +293,11 @@ class NumberText(sa.types.TypeDecorator[str]):
         if isinstance(value, float) and not math.isfinite(value):
             raise TidegateError("VALUE_OUT_OF_RANGE")  # SQLite says it in this way
         return str(values.float_number(value) if isinstance(value, float) else value)
+
+
+def _select_from(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
+    """Of each row these columns; where there are none, something of each row nevertheless."""
+    return sa.select(*(columns or [sa.literal_column("1").label("one")])).select_from(table)
 
 
 def _among_keys(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
