@@ -22,6 +22,7 @@ from tidegate.cli.output import FAILURE, counted, say
 from tidegate.database.catalog import Catalog
 from tidegate.database.engine import Database, create_database
 from tidegate.errors import TidegateError
+from tidegate.schema import SYSTEM_PREFIX
 from tidegate.settings import Reading, Settings, read_process_environment
 
 REDIS_SECONDS = 5.0
@@ -162,7 +163,7 @@ def _lines(report: Report) -> Iterable[str]:
     yield f"Database  {report.database or 'none'}"
     yield f"Project   {report.project or 'unknown'}"
     yield f"Redis     {report.redis}"
-    own = [name for name in report.served if not name.startswith("directus_")]
+    own = [name for name in report.served if not name.startswith(SYSTEM_PREFIX)]
     yield f"Served    {counted(len(own), 'collection')}: {', '.join(own)}" if own else "Served    no collections"
     for table, reason in report.unserved.items():
         yield f"Left out  {table}: {reason}"

@@ -19,9 +19,8 @@ from tidegate.database.column_types import default_value, field_type, is_default
 from tidegate.database.system import LAST_TABLE, SystemField, SystemTables, missing_parts, system_tables
 from tidegate.database.tables import build_tables
 from tidegate.errors import TidegateError
-from tidegate.schema.model import Collection, Field, FieldType, Relation, Schema
+from tidegate.schema.model import SYSTEM_PREFIX, Collection, Field, FieldType, Relation, Schema
 
-SYSTEM_PREFIX = "directus_"
 Row = Mapping[str, Any]
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tidegate.schema import Collection, Field, FieldType, Schema
+from tidegate.schema import SYSTEM_PREFIX, Collection, Field, FieldType, Schema
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def sayable(name: str) -> bool:
 
 def root_name(collection: str, system: bool) -> str:
     """What queries and mutations call the collection: on the system endpoint without its prefix."""
-    return collection.removeprefix("directus_") if system else collection
+    return collection.removeprefix(SYSTEM_PREFIX) if system else collection
 
 
 def functions_of(field: Field, to_many: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tidegate.items.changes import Key
 from tidegate.items.service import Items, Written
 from tidegate.query.model import Limits, Query
 from tidegate.query.parse import parse_query
+from tidegate.schema import SYSTEM_PREFIX
 
 
 class ItemHandlers:
@@ -122,7 +123,7 @@ class ItemHandlers:
     def _collection(self, request: ApiRequest, rights: Rights) -> str:
         """Raises Forbidden, whatever is asked, for one that is not there or that nothing may be done with."""
         name: str = self._fixed or request.path_params["collection"]
-        if self._fixed is None and name.startswith("directus_"):
+        if self._fixed is None and name.startswith(SYSTEM_PREFIX):
             raise Forbidden
         if name not in self._database.schema.collections or not rights.knows(name):
             raise Forbidden.collection(name)

@@ -18,13 +18,13 @@ from tidegate.database.ddl import (
     MAX_NAME,
 )
 from tidegate.errors import InvalidPayload
-from tidegate.schema import Collection, Field, FieldType
+from tidegate.schema import SYSTEM_PREFIX, Collection, Field, FieldType
 from tidegate.schema.values import parse
 
 Object = Mapping[str, Any]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_RESERVED = ("directus_", "sqlite_")
+_RESERVED = (SYSTEM_PREFIX, "sqlite_")
 _KEY_TYPES = (FieldType.INTEGER, FieldType.BIG_INTEGER, FieldType.STRING, FieldType.UUID)
 _COUNTED_TYPES = (FieldType.INTEGER, FieldType.BIG_INTEGER)
 _MOMENT_TYPES = (FieldType.DATE_TIME, FieldType.TIMESTAMP)
@@ -157,34 +157,51 @@ _SCHEMA = (
 
 def _with_schema(field: Field, schema: Object) -> Field:
     """The field with the properties of a `schema` object; those that it does not name stay."""
-    primary_key = _flag(schema, "is_primary_key", field.primary_key)
-    auto_increment = _flag(schema, "has_auto_increment", field.auto_increment)
-    if primary_key and field.type not in _KEY_TYPES:
-        raise InvalidPayload(f'A field of type "{field.type}" cannot be a primary key')
-    if auto_increment and (not primary_key or field.type not in _COUNTED_TYPES):
-        raise InvalidPayload("Only a primary key that is an integer can count by itself")
-    sized = field.type in (FieldType.STRING, FieldType.HASH)
-    exact = field.type is FieldType.DECIMAL
-    length = _number(schema, "max_length", _number(schema, "length", field.max_length, 1, 16_383), 1, 16_383)
-    precision = _number(schema, "numeric_precision", field.numeric_precision, 1, 65)
-    precision = DEFAULT_PRECISION if precision is None else precision
-    scale = _number(schema, "numeric_scale", field.numeric_scale, 0, 30)
+    primary_key, auto_increment = _key(field, schema)
+    precision, scale = _digits(field, schema)
     after = replace(
         field,
         primary_key=primary_key,
         auto_increment=auto_increment,
         nullable=_flag(schema, "is_nullable", field.nullable) and not primary_key,
         unique=_flag(schema, "is_unique", field.unique) or primary_key,
-        max_length=(length or DEFAULT_LENGTH) if sized else field.max_length,
-        numeric_precision=precision if exact else None,
-        numeric_scale=(min(DEFAULT_SCALE, precision) if scale is None else scale) if exact else None,
+        max_length=_length(field, schema),
+        numeric_precision=precision,
+        numeric_scale=scale,
     )
-    if exact and (after.numeric_scale or 0) > precision:
-        raise InvalidPayload('"numeric_scale" cannot be more than "numeric_precision"')
     if auto_increment or "default_value" not in schema:
         return after
     default = _default(after, schema["default_value"])
     return replace(after, default=default, has_default=default is not None)
+
+
+def _key(field: Field, schema: Object) -> tuple[bool, bool]:
+    """Whether it is the primary key, and whether that counts by itself."""
+    primary_key = _flag(schema, "is_primary_key", field.primary_key)
+    auto_increment = _flag(schema, "has_auto_increment", field.auto_increment)
+    if primary_key and field.type not in _KEY_TYPES:
+        raise InvalidPayload(f'A field of type "{field.type}" cannot be a primary key')
+    if auto_increment and (not primary_key or field.type not in _COUNTED_TYPES):
+        raise InvalidPayload("Only a primary key that is an integer can count by itself")
+    return primary_key, auto_increment
+
+
+def _length(field: Field, schema: Object) -> int | None:
+    length = _number(schema, "max_length", _number(schema, "length", field.max_length, 1, 16_383), 1, 16_383)
+    return length or DEFAULT_LENGTH if field.type in (FieldType.STRING, FieldType.HASH) else field.max_length
+
+
+def _digits(field: Field, schema: Object) -> tuple[int | None, int | None]:
+    """Precision and scale of a decimal; None for other types."""
+    precision = _number(schema, "numeric_precision", field.numeric_precision, 1, 65)
+    scale = _number(schema, "numeric_scale", field.numeric_scale, 0, 30)
+    if field.type is not FieldType.DECIMAL:
+        return None, None
+    precision = DEFAULT_PRECISION if precision is None else precision
+    scale = min(DEFAULT_SCALE, precision) if scale is None else scale
+    if scale > precision:
+        raise InvalidPayload('"numeric_scale" cannot be more than "numeric_precision"')
+    return precision, scale
 
 
 def _default(field: Field, value: object) -> Any:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
 
+SYSTEM_PREFIX = "directus_"
+"""What the names of system tables begin with."""
 CONCEALED = "**********"
 """What is answered in place of the value of a field that is concealed; a null stays null."""
 
@@ -144,7 +146,7 @@ class Collection:
 
     @property
     def system(self) -> bool:
-        return self.name.startswith("directus_")
+        return self.name.startswith(SYSTEM_PREFIX)
 
     @property
     def key_field(self) -> Field:
