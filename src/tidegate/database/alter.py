@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from tidegate.database import alter_server, alter_sqlite
 from tidegate.database.catalog import Column, ForeignKey, read_catalog
@@ -57,7 +56,7 @@ def create_tables(connection: sa.Connection, tables: Mapping[str, Sequence[Field
                 run(connection, index)
     except BaseException:
         if connection.dialect.name == "mysql":  # elsewhere a rollback takes them back
-            with contextlib.suppress(SQLAlchemyError):  # the first error is the one to tell
+            with contextlib.suppress(Exception):  # the first error is the one to tell
                 for name in made:
                     _alterations(connection).drop_table(connection, name)
         raise

@@ -7,6 +7,7 @@ from tidegate.schema import Collection, Field, Schema
 
 
 def administrators_only(rights: Rights) -> None:
+    """Raises Forbidden for anybody else."""
     if not rights.admin:
         raise Forbidden
 
@@ -17,6 +18,7 @@ def is_system(field: Field) -> bool:
 
 
 def known_collection(schema: Schema, name: str) -> Collection:
+    """Raises Forbidden where there is none."""
     found = schema.collections.get(name)
     if found is None:
         raise Forbidden.collection(name)
@@ -24,6 +26,7 @@ def known_collection(schema: Schema, name: str) -> Collection:
 
 
 def known_field(schema: Schema, collection: str, name: str) -> Field:
+    """Raises Forbidden where there is none."""
     found = known_collection(schema, collection).fields.get(name)
     if found is None:
         raise Forbidden.field(name, collection)

@@ -30,7 +30,11 @@ class StructureWriter:
         self._feed = feed
 
     async def write(self, record: Record, alter: Alter | None = None) -> None:
-        """Also anew, where the database gave it up for the sake of another and took all of it back."""
+        """Change both, also anew where the database gave it up for the sake of another and took all of it back.
+
+        Raises what the database refuses, such as RECORD_NOT_UNIQUE, INVALID_FOREIGN_KEY and CONTAINS_NULL_VALUES;
+        SERVICE_UNAVAILABLE.
+        """
         try:
             await attempted(lambda: self._transact(record, alter))
         finally:
