@@ -99,6 +99,7 @@ _POSTGRESQL_COLUMNS = """
     LEFT JOIN pg_index i ON i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
           AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND NOT EXISTS (SELECT 1 FROM pg_depend o WHERE o.objid = c.oid AND o.deptype = 'e')
     GROUP BY c.relname, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated,
              t.oid, t.typtype, d.adbin, d.adrelid
     ORDER BY c.relname, a.attnum
