@@ -124,6 +124,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
         relay.start()
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(items.drain)
+        stack.push_async_callback(structure.drain)
         log_stream.start()
         stack.callback(log_stream.stop)
 

@@ -5,7 +5,6 @@ A write is one transaction; its changes go to the feed after the commit. A write
 whoever asked for it goes away, so that what is in the database has always been told.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -17,7 +16,6 @@ from tidegate.access.sessions import Sessions
 from tidegate.clock import Clock
 from tidegate.database.engine import Database, Transaction
 from tidegate.errors import Forbidden, InvalidPayload
-from tidegate.items.attempts import attempted
 from tidegate.items.changes import Change, Image, Key
 from tidegate.items.feed import Feed, recorded
 from tidegate.items.nested import check_number
@@ -25,6 +23,7 @@ from tidegate.items.payload import Payload
 from tidegate.items.plans import Plans
 from tidegate.items.read import read_meta, read_plan
 from tidegate.items.write import Writer
+from tidegate.items.writes import Writes, attempted
 from tidegate.query.evaluate import projector, row_predicate
 from tidegate.query.model import Query
 from tidegate.query.plan import ReadPlan
@@ -62,7 +61,7 @@ class Items:
         self._clock = clock
         self._sessions = sessions
         self._max_batch = max_batch
-        self._writes: set[asyncio.Task[Any]] = set()
+        self._writes = Writes()
 
     async def read(self, rights: Rights, collection: str, query: Query) -> list[Item]:
         """The items that `query` asks for. Raises Forbidden, INVALID_QUERY."""
@@ -210,8 +209,7 @@ class Items:
 
     async def drain(self) -> None:
         """Wait for the writes that have begun."""
-        while self._writes:
-            await asyncio.wait(self._writes)
+        await self._writes.drain()
 
     async def _found(self, rights: Rights, collection: str, query: Query) -> list[Key]:
         """Keys of what the query finds: all of it, unless it names a limit itself."""
@@ -221,10 +219,7 @@ class Items:
         return [row[key_name] for row in found]
 
     async def _write(self, rights: Rights, work: Callable[[Writer, list[Change]], Awaitable[Result]]) -> Result:
-        task = asyncio.ensure_future(attempted(lambda: self._transact(rights, work)))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-        return await asyncio.shield(task)
+        return await self._writes.finish(attempted(lambda: self._transact(rights, work)))
 
     async def _transact(self, rights: Rights, work: Callable[[Writer, list[Change]], Awaitable[Result]]) -> Result:
         async with recorded(self._database, self._feed) as (transaction, changes):

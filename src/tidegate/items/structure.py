@@ -20,7 +20,11 @@ class Structure:
     """
 
     def __init__(self, database: Database, feed: Feed) -> None:
-        writer = StructureWriter(database, feed)
+        self._writer = writer = StructureWriter(database, feed)
         self.collections = Collections(database, writer)
         self.fields = Fields(database, writer)
         self.relations = Relations(database, writer)
+
+    async def drain(self) -> None:
+        """Wait for the changes that have begun."""
+        await self._writer.writes.drain()

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from tidegate.database.ddl import run
 from tidegate.database.engine import Database
 from tidegate.errors import Conflict, TidegateError
-from tidegate.items.attempts import attempted
 from tidegate.items.feed import Feed, recorded
 from tidegate.items.structure_rows import MetadataWriter
+from tidegate.items.writes import Writes, attempted
 
 Alter = Callable[[sa.Connection], None]
 """Changes tables, all or none of them (`database.alter`)."""
@@ -28,6 +28,7 @@ class StructureWriter:
     def __init__(self, database: Database, feed: Feed) -> None:
         self._database = database
         self._feed = feed
+        self.writes = Writes()
 
     async def write(self, record: Record, alter: Alter | None = None) -> None:
         """Change both, also anew where the database gave it up for the sake of another and took all of it back.
@@ -35,6 +36,9 @@ class StructureWriter:
         Raises what the database refuses, such as RECORD_NOT_UNIQUE, INVALID_FOREIGN_KEY and CONTAINS_NULL_VALUES;
         SERVICE_UNAVAILABLE.
         """
+        await self.writes.finish(self._attempt(record, alter))
+
+    async def _attempt(self, record: Record, alter: Alter | None) -> None:
         try:
             await attempted(lambda: self._transact(record, alter))
         finally:

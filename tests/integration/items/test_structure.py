@@ -1,7 +1,8 @@
 """Collections, fields and relations made, changed and dropped on every engine, by administrators alone."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -569,6 +570,27 @@ async def test_sqlite_rebuild_keeps_everything_else(structure: Structure, databa
     async with database.transaction() as transaction:
         await transaction.execute(sa.delete(table).where(table.c.id == 2))
     assert await rows(database, "notes") == []
+
+
+async def test_change_is_finished_and_told_though_nobody_waits_for_it(
+    structure: Structure, database: Database, told: list[Change], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections, writing, version = database._connections, asyncio.Event(), database.schema.version
+
+    async def write(work: Callable[[], Any]) -> Any:
+        writing.set()
+        return await type(connections).write(connections, work)
+
+    monkeypatch.setattr(connections, "write", write)
+    begun = asyncio.ensure_future(structure.collections.create_one(ADMIN, {"collection": "orphan", "schema": {}}))
+    await writing.wait()
+    begun.cancel()
+    await asyncio.wait([begun])
+    assert begun.cancelled()
+    assert database.schema.version == version, "it was not finished yet"
+    await structure.drain()
+    assert "orphan" in database.schema.collections
+    assert [change.collection for change in told] == ["directus_collections", "directus_fields"]
 
 
 # Who may, and what cannot be.

@@ -19,10 +19,10 @@ from tidegate.access.rights import Rights
 from tidegate.database.bootstrap import bootstrap
 from tidegate.database.engine import Database, create_database
 from tidegate.errors import TidegateError
-from tidegate.items.attempts import ATTEMPTS
 from tidegate.items.changes import Change
 from tidegate.items.feed import Feed
 from tidegate.items.structure import Structure
+from tidegate.items.writes import ATTEMPTS
 
 ADMIN = Rights(Public(), admin=True)
 NEW_FIELD = {"field": "colour", "type": "string", "schema": {}, "meta": {}}

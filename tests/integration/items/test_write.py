@@ -290,7 +290,7 @@ async def test_write_that_is_cancelled_at_any_call_of_the_database_is_told_if_an
 
 
 def _cancel_writes(items: Items) -> None:
-    for task in items._writes:
+    for task in items._writes._tasks:
         task.cancel()
 
 
