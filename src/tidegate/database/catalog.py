@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tidegate.database.types import GEOMETRIES, LONG_DECIMAL
+from tidegate.schema.model import SYSTEM_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,7 @@ _SAMPLES_AT_ONCE = 500
 def _with_moment_separators(connection: sa.Connection, columns: Sequence[Column]) -> list[Column]:
     """Look at one value of each date of other programs' tables: SQLite takes numbers and texts alike in them."""
     moments = [
-        column for column in columns if column.type in _SQLITE_MOMENTS and not column.table.startswith("directus_")
+        column for column in columns if column.type in _SQLITE_MOMENTS and not column.table.startswith(SYSTEM_PREFIX)
     ]
     separators: dict[Column, str] = {}
     for start in range(0, len(moments), _SAMPLES_AT_ONCE):

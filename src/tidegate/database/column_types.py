@@ -98,13 +98,9 @@ def default_value(field: Field, expression: str | None) -> Any:
         return None
     text = quoted["text"].replace("''", "'") if quoted else bare.lower()
     try:
-        return values.parse(field, _decoded(field, text))
+        return values.parse(field, values.json_text(text) if field.type is FieldType.JSON else text)
     except TidegateError:
         return None
-
-
-def _decoded(field: Field, text: str) -> Any:
-    return values.json_text(text) if field.type is FieldType.JSON else text
 
 
 def is_default(expression: str | None) -> bool:
