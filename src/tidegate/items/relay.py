@@ -12,7 +12,8 @@ What cannot be told in this order is not told at all, and `on_gap` is called: ev
 is so when messages were lost, when a process died between an announcement and its changes, and when a process joins
 between the two. While the bus is away, each process goes on with an order of its own.
 
-Announcements are `{"process": …, "number": …, "word": "announced"}`. `void` takes one back, `lost` all of a process.
+Announcements are `{"process": …, "word": "announced", "number": …, "session": …}`. `void` takes one back, `lost` all of
+a process. The session is the database's: a COMMIT may outlive its process, and is ended before anybody begins anew.
 """
 
 import asyncio

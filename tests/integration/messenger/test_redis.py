@@ -239,6 +239,24 @@ async def test_lost_messages_of_a_publisher_are_reported_to_those_who_kept_their
         assert not own.gap.is_set(), "who lost messages has missed none"
 
 
+async def test_lost_message_that_is_expendable_is_reported_to_nobody() -> None:
+    async with private_server("redis") as server, redis_bus(server.url) as bus, Redis.from_url(server.url) as admin:
+        sender, receiver = bus.messenger(), bus.messenger()
+        heard = Listener(receiver, CHANNEL)
+        await sender.start()
+        await receiver.start()
+        await admin.client_pause(3_600_000, all=False)
+        sender.publish(CHANNEL, message(1), expendable=True)
+        await until(lambda: _somebody_waits(admin))
+        await admin.client_kill_filter(_type="normal", skipme=True)
+        await admin.client_unpause()
+        sending = asyncio.create_task(_repeat(sender))
+        assert await heard.next() == message(2)
+        sending.cancel()
+        assert sender.dropped >= 1
+        assert not heard.gap.is_set()
+
+
 async def _somebody_waits(admin: Redis) -> bool:
     return int((await admin.info("clients"))["blocked_clients"]) > 0
 

@@ -328,6 +328,21 @@ async def test_process_goes_on_alone_while_the_bus_is_away_and_all_begin_anew_af
     assert (first.keys, second.keys) == ([1, 2, 3, 4], [3, 4])
 
 
+async def test_process_that_is_alone_tries_the_bus_as_soon_as_its_messenger_is_back(
+    processes: list[Process], hub: MemoryHub
+) -> None:
+    first, second, _ = processes
+    hub.interrupt()
+    writing = asyncio.ensure_future(first.commit(created(1)))
+    await first.tick(relay.ECHO_TICKS + 1)
+    await soon(writing)
+    hub.resume()
+    await soon(first.gap.wait())
+    await first.commit(created(2))
+    await settled()
+    assert second.keys == [2]
+
+
 async def test_bus_that_does_not_answer_about_others_is_given_up_as_soon(
     processes: list[Process], monkeypatch: pytest.MonkeyPatch, hub: MemoryHub
 ) -> None:
