@@ -56,6 +56,7 @@ CREATABLE = frozenset(_TYPES)
 
 
 def quote(name: str, dialect: sa.Dialect) -> str:
+    """The name as an identifier, whatever it holds."""
     return dialect.identifier_preparer.quote_identifier(name)
 
 
@@ -187,6 +188,7 @@ def create_table(name: str, fields: Sequence[Field], keys: Sequence[ForeignKey],
 
 
 def create_unique_index(table: str, column: str, dialect: sa.Dialect) -> str:
+    """CREATE UNIQUE INDEX of one column, under the name that tells which (`faults` reads it)."""
     name = quote(constraint_name(table, column, "unique"), dialect)
     return f"CREATE UNIQUE INDEX {name} ON {quote(table, dialect)} ({quote(column, dialect)})"
 

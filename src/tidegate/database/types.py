@@ -179,6 +179,7 @@ class ApiType(sa.types.TypeDecorator[Any]):
         self.impl = _PYTHON_TYPES.get(field_type, self.impl)
 
     def storage_on(self, dialect: str) -> Storage:
+        """What the driver of the engine takes and gives; by the field type where the column's own is not known."""
         name = self.database_type.removesuffix(" unsigned")
         known = _STORAGES[dialect].get(name)
         if known is not None:

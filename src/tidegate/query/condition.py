@@ -131,6 +131,8 @@ class Or:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """Whether the operand compares so with the value, or, where `negated`, has a value and does not."""
+
     operand: Operand
     operator: Operator
     value: Value = None

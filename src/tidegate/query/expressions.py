@@ -68,6 +68,7 @@ class Parameter:
     convert: Convert | None = None
 
     def argument(self, arguments: Callable[[Variable], Any]) -> Any:
+        """What it is bound to, given the value of each variable."""
         value = put_in(self.value, arguments)
         return value if self.convert is None else self.convert(value)
 

@@ -35,9 +35,11 @@ class Visibility:
         return self.collection.fields[name]
 
     def guard(self, name: str) -> Condition | None:
+        """On which of the visible rows a field can be seen that can be seen at all; None for all of them."""
         return None if self.guards is None else self.guards[name]
 
     def column(self, name: str, path: Path) -> Column:
+        """Raises Forbidden as `field` does."""
         return Column(self.field(name, path), self.guard(name))
 
     def fields(self) -> Iterator[Field]:
