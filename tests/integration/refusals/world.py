@@ -184,16 +184,18 @@ class Refusals:
     def check(self, what: object, outcome: Outcome, *codes: str) -> None:
         """The answer must be one of these error codes and show nothing."""
         self.checked += 1
-        described = f"{what!s:.200}"
+        faults = []
         if outcome.code not in codes:
-            self.wrong.append(f"{described}: {outcome.code} in place of {' or '.join(codes)}: {outcome.text[:200]}")
+            faults.append(f"{outcome.code} in place of {' or '.join(codes)}: {outcome.text[:200]}")
         elif outcome.status is not None and not 400 <= outcome.status < 500:
-            self.wrong.append(f"{described}: status {outcome.status}")
+            faults.append(f"status {outcome.status}")
         shown = SHOWN.search(outcome.text)
         if shown and outcome.code != "done" and shown.group() not in str(what):  # names are said as they were sent
-            self.wrong.append(f"{described}: shows {shown.group()!r}: {outcome.text[:300]}")
+            faults.append(f"shows {shown.group()!r}: {outcome.text[:300]}")
         if outcome.cpu > CPU_SECONDS:
-            self.wrong.append(f"{described}: took {outcome.cpu:.2f} s of CPU")
+            faults.append(f"took {outcome.cpu:.2f} s of CPU")
+        if faults:  # only then: some of what is sent takes long to spell out
+            self.wrong += [f"{what!s:.200}: {fault}" for fault in faults]
 
     def result(self, least: int) -> None:
         """Fails with everything that was wrong, or where fewer than `least` answers were checked."""
