@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any, Self
 
 ASGIApplication = Any
-SECONDS = 10.0
+SECONDS = 60.0
 """After which a test gives up waiting for a message."""
 
 
