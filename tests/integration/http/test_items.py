@@ -106,7 +106,7 @@ async def test_collection_without_rights_is_one_that_is_not_there(
     project: Project, collection: str, method: str
 ) -> None:
     key, keys, query = {"id": 1}, {"keys": [1]}, {"query": {"filter": {"x": {"_eq": 1}}}}
-    bodies = [
+    bodies: list[object] = [
         None,
         [],
         {},
