@@ -1,9 +1,9 @@
 """Whether a transaction is there whose COMMIT was sent and never answered, told by the rows that it wrote.
 
 First the server is made to end its session, so that nothing of it comes later. Then a row that the transaction created,
-deleted or changed tells; one that somebody else has changed meanwhile, into something that is neither what was there
-before nor what was written, does not. The rows are locked to look at them, so that others who are about to change them
-are waited for.
+deleted or changed tells; one that is neither what was there before nor what was written does not: somebody else has
+changed it meanwhile, or has created it, since a server that crashed may give the same key again. The rows are locked to
+look at them, so that others who are about to change them are waited for.
 """
 
 import asyncio
@@ -111,8 +111,12 @@ def _tells(before: Image | None, after: Image | None, row: Image | None) -> bool
     """Whether the row, as it is now, shows that the change was made; None where it does not tell."""
     if before is None and after is None:
         return None
-    if before is None or after is None:
-        return (row is None) is (after is None)
+    if after is None:
+        return row is None
+    if before is None:
+        if row is None:
+            return False
+        return True if all(value in (CONCEALED, row[name]) for name, value in after.items()) else None
     changed = [name for name, value in after.items() if value != CONCEALED and before.get(name) != value]
     if row is None or not changed:
         return None

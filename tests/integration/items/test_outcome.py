@@ -114,20 +114,35 @@ async def test_row_that_goes_back_to_what_it_was_is_no_proof_against_the_write(l
     assert [change.keys for change in line.heard] == [(1,), (2,), (1,)]
 
 
-async def test_write_that_nobody_can_tell_of_is_not_told(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody changes the row between the lost answer and the look at it."""
+@pytest.mark.parametrize(
+    ("loss", "write", "meanwhile"),
+    [
+        ("after", "update", "UPDATE things SET text = 'of somebody else' WHERE id = 1"),
+        ("after", "create", "UPDATE things SET text = 'of somebody else' WHERE id = 999"),
+        ("before", "create", "INSERT INTO things (id, text) VALUES (999, 'of somebody else')"),
+    ],
+    ids=["changed meanwhile", "created and changed meanwhile", "key given to somebody else"],
+)
+async def test_write_that_nobody_can_tell_of_is_not_told(
+    line: Line, monkeypatch: pytest.MonkeyPatch, loss: Loss, write: str, meanwhile: str
+) -> None:
+    """Somebody writes the row between the lost answer and the look at it."""
     end = Transaction._end
 
     async def overwritten(transaction: Transaction) -> None:
         await end(transaction)
         if line.proxy.lost > before:
-            await directus.ask(line.engine, line.url, ["UPDATE things SET text = 'of somebody else' WHERE id = 1"])
+            monkeypatch.setattr(Transaction, "_end", end)
+            await directus.ask(line.engine, line.url, [meanwhile])
 
     before = line.proxy.lost
     monkeypatch.setattr(Transaction, "_end", overwritten)
-    line.proxy.lose("after")
+    line.proxy.lose(loss)
     with pytest.raises(TidegateError) as failure:
-        await line.items.update(ADMIN, "things", [1], {"text": "changed"})
+        if write == "create":
+            await line.items.create(ADMIN, "things", [{"id": 999, "text": "new"}])
+        else:
+            await line.items.update(ADMIN, "things", [1], {"text": "changed"})
     assert failure.value.code == "SERVICE_UNAVAILABLE"
     assert line.heard == []
 
