@@ -138,11 +138,12 @@ async def test_write_that_nobody_can_tell_of_is_not_told(
     before = line.proxy.lost
     monkeypatch.setattr(Transaction, "_end", overwritten)
     line.proxy.lose(loss)
+    if write == "create":
+        written: Awaitable[object] = line.items.create(ADMIN, "things", [{"id": 999, "text": "new"}])
+    else:
+        written = line.items.update(ADMIN, "things", [1], {"text": "changed"})
     with pytest.raises(TidegateError) as failure:
-        if write == "create":
-            await line.items.create(ADMIN, "things", [{"id": 999, "text": "new"}])
-        else:
-            await line.items.update(ADMIN, "things", [1], {"text": "changed"})
+        await written
     assert failure.value.code == "SERVICE_UNAVAILABLE"
     assert line.heard == []
 
