@@ -12,6 +12,7 @@ from tests.support.schemas import settings_of
 from tidegate.database.bootstrap import AdminAccount, bootstrap
 from tidegate.database.engine import Database, create_database
 from tidegate.database.system import PUBLIC_POLICY_NAME, system_tables
+from tidegate.errors import TidegateError
 from tidegate.schema import RelationKind
 
 ADMIN = AdminAccount("admin@example.com", "$argon2id$hash", "admin-static-token")
@@ -107,15 +108,17 @@ async def test_second_start_changes_nothing(database: Database) -> None:
     assert [row["email"] for row in await rows(database, "directus_users")] == [ADMIN.email]
 
 
-async def test_existing_project_of_another_version_is_left_as_it_is(database: Database) -> None:
-    await run_ddl(
-        database,
-        "CREATE TABLE directus_users (id char(36) NOT NULL PRIMARY KEY, email varchar(128))",
-        "CREATE TABLE directus_settings (id integer NOT NULL PRIMARY KEY, project_name varchar(100))",
-    )
-    assert not await bootstrap(database, ADMIN)
-    assert set(database.schema.collections) == {"directus_users", "directus_settings"}
-    assert await rows(database, "directus_users") == []
+async def test_existing_project_that_cannot_be_served_is_left_as_it_is(database: Database) -> None:
+    tables = {
+        "directus_users": "CREATE TABLE directus_users (id char(36) NOT NULL PRIMARY KEY, email varchar(128))",
+        "directus_settings": "CREATE TABLE directus_settings (id integer NOT NULL PRIMARY KEY, project_name text)",
+    }
+    with pytest.raises(TidegateError):
+        await run_ddl(database, *tables.values())
+    with pytest.raises(TidegateError) as refused:
+        await bootstrap(database, ADMIN)
+    assert "directus_collections" in str(refused.value.__cause__)
+    assert {column.table for column in (await database.catalog()).columns} == set(tables)
 
 
 async def test_tables_of_another_program_stay_and_are_served(database: Database) -> None:
