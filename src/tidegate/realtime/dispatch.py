@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 WAITING_LIMIT: Final = 10_000
 """Changes that wait for one group or one held subscription before it is given up."""
-TURN: Final = 100
+TURN: Final = 1_000
 """Members of one group that are told before everything else of the process has its turn."""
 RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to read while the database is away."""
