@@ -131,6 +131,7 @@ async def test_row_that_related_rows_show_leaves_who_has_been_told_of_it(any_wor
     listener.become(BY_AUTHOR)
     watch(late, "articles", {"fields": ["id"]})
     await any_world.update("articles", [2], author=1)
+    await any_world.settled()
     await any_world.update("articles", [2], author=None)
     await any_world.settled()
     told = [("leave", [2, 4]), ("update", [{"id": 2}]), ("leave", [2])]

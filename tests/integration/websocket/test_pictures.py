@@ -24,6 +24,7 @@ from tests.support import engines
 from tests.support.probes import DatabaseEngine
 from tests.support.waiting import until
 from tidegate.app.server import Running
+from tidegate.items.changes import Change
 
 Row = Mapping[str, Any]
 Picture = dict[int, Row]
@@ -107,6 +108,7 @@ class Notes:
         return answer["data"] if answer else None
 
     async def make(self) -> None:
+        self.project.app.running.feed.subscribe(self._changed)
         key = {"field": "id", "type": "integer", "schema": {"is_primary_key": True}}
         texts = [{"field": name, "type": "string", "schema": {}} for name in NAMES[1:]]
         await self.ask("POST", "/collections", {"collection": "notes", "schema": {}, "fields": [key, *texts]})
@@ -193,9 +195,14 @@ class Notes:
         if status == 403:
             return  # somebody deleted one of them meanwhile, or it is not there yet
         assert status == 200, answer
-        for row in answer["data"]:
-            self.updated.add(row["id"])
-            self.states[row["id"]].append(row)
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        # The answer to an update shows its rows as they are by then, which others may have changed since.
+        for change in changes:
+            if change.collection == "notes" and change.action == "update":
+                for row in change.after:
+                    self.updated.add(row["id"])
+                    self.states[row["id"]].append(dict(row))
 
     async def _delete(self) -> None:
         status, answer = await self.project.ask("DELETE", f"/items/notes/{self.chance.choice(list(self.states))}")
